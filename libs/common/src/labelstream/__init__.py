@@ -1,0 +1,1 @@
+"""What Labelstream's services must agree on: events, streams, blobs, labels, datasets, protection."""

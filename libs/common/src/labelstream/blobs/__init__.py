@@ -1,0 +1,1 @@
+"""Files in S3: the port, boto3 behind it, its double, and leases by conditional writes."""

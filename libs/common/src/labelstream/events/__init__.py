@@ -1,0 +1,1 @@
+"""The events that the services say to each other, one module a stream; `catalogue` lists them all."""

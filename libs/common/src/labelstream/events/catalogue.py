@@ -1,0 +1,36 @@
+"""Every event type there is."""
+
+from __future__ import annotations
+
+from labelstream.events.annotation import AnnotationSettled
+from labelstream.events.base import Event
+from labelstream.events.batch import BatchAugmented
+from labelstream.events.model import ModelExported, ModelPromoted, ModelRefused, ModelWithdrawn
+from labelstream.events.serving import ModelActivated, ModelActivationFailed
+from labelstream.events.training import (
+    TrainingCancelled,
+    TrainingFailed,
+    TrainingFinished,
+    TrainingProgressed,
+    TrainingRequested,
+    TrainingStarted,
+)
+
+EVENTS: tuple[type[Event], ...] = (
+    AnnotationSettled,
+    BatchAugmented,
+    TrainingRequested,
+    TrainingStarted,
+    TrainingProgressed,
+    TrainingFinished,
+    TrainingFailed,
+    TrainingCancelled,
+    ModelExported,
+    ModelRefused,
+    ModelPromoted,
+    ModelWithdrawn,
+    ModelActivated,
+    ModelActivationFailed,
+)
+
+BY_TYPE: dict[str, type[Event]] = {event.type: event for event in EVENTS}

@@ -1,0 +1,110 @@
+"""An event on its way: the CloudEvents attributes around its body.
+
+On the wire an event is an AMQP 1.0 message: properties, CloudEvents attributes as application
+properties with the prefix `cloudEvents_`, and a MessagePack body with string keys.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+
+import msgpack
+from pydantic import ValidationError
+
+from labelstream.errors import Rejected
+from labelstream.events.base import Event
+from labelstream.events.catalogue import BY_TYPE
+from labelstream.streams.message import Message, PropertyValue
+from labelstream.values import short_id
+
+PREFIX = "cloudEvents_"
+ALSO_ACCEPTED = "cloudEvents:"
+CONTENT_TYPE = "application/msgpack"
+
+
+def new_traceparent() -> str:
+    """Return a fresh W3C trace context, for a flow that came without one."""
+    return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """An event with who said it, when, about which project, in which flow."""
+
+    event: Event
+    id: str
+    source: str
+    project: str = "default"
+    task: str = "detect"
+    time_ms: int = field(default_factory=lambda: int(time.time() * 1000))
+    flow: str = ""
+    traceparent: str = ""
+
+    @classmethod
+    def of(
+        cls, event: Event, *, source: str, answers: str, project: str, flow: str = "", traceparent: str = ""
+    ) -> Envelope:
+        """Wrap `event`; its id is derived from `source` and what it `answers`, so a retry has the same id."""
+        return cls(
+            event=event,
+            id=short_id(source, event.type, answers),
+            source=source,
+            project=project,
+            flow=flow or short_id("flow", source, answers),
+            traceparent=traceparent or new_traceparent(),
+        )
+
+    def to_message(self) -> Message:
+        """Return the event as a message to publish."""
+        attributes: dict[str, PropertyValue] = {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": self.source,
+            "type": self.event.type,
+            "time": self.time_ms,
+            "datacontenttype": CONTENT_TYPE,
+            "project": self.project,
+            "task": self.task,
+        }
+        return Message(
+            body=msgpack.packb(self.event.model_dump(mode="python", by_alias=True, exclude_none=True)),
+            message_id=self.id,
+            correlation_id=self.flow,
+            subject=self.event.type,
+            content_type=CONTENT_TYPE,
+            created_ms=self.time_ms,
+            properties={**{PREFIX + k: v for k, v in attributes.items()}, "traceparent": self.traceparent},
+        )
+
+    @classmethod
+    def from_message(cls, message: Message) -> Envelope | None:
+        """Read an event of ours; None when its type is unknown here (fields and types are only added).
+
+        Raises Rejected when the message claims a known type and its body does not fit it.
+        """
+        attributes = {
+            key.removeprefix(PREFIX).removeprefix(ALSO_ACCEPTED): value for key, value in message.properties.items()
+        }
+        kind = BY_TYPE.get(str(attributes.get("type", message.subject)))
+        if kind is None:
+            return None
+        try:
+            event = kind.model_validate(msgpack.unpackb(message.body))
+        except (ValidationError, ValueError, msgpack.UnpackException) as error:
+            raise Rejected(
+                "event.malformed",
+                f"a {kind.type} event does not fit its schema: {error}",
+                "Compare the writer's version of labelstream with the reader's.",
+            ) from error
+        return cls(
+            event=event,
+            id=str(attributes.get("id", message.message_id)),
+            source=str(attributes.get("source", "")),
+            project=str(attributes.get("project", "default")),
+            task=str(attributes.get("task", "detect")),
+            time_ms=int(attributes.get("time", 0)),
+            flow=message.correlation_id or "",
+            traceparent=str(message.properties.get("traceparent", "")),
+        )

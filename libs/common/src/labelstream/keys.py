@@ -1,0 +1,48 @@
+"""Where every object lies: the one place that spells keys."""
+
+from __future__ import annotations
+
+
+def image(project: str, sha256: str, extension: str) -> str:
+    """The key of an image, by its content."""
+    return f"{project}/images/{sha256}.{extension}"
+
+
+def archive(project: str, digest: str) -> str:
+    """The key of a batch's archive, by its inputs and recipe."""
+    return f"{project}/archives/{digest}.tar"
+
+
+def dataset(project: str, dataset_id: str, name: str) -> str:
+    """The key of a dataset's `manifest.parquet` or `dataset.json`."""
+    return f"{project}/datasets/{dataset_id}/{name}"
+
+
+def job(project: str, job_id: str, name: str) -> str:
+    """The key of something that belongs to a job, such as its lease."""
+    return f"{project}/jobs/{job_id}/{name}"
+
+
+def attempt(project: str, job_id: str, number: int, name: str) -> str:
+    """The key of something that one attempt at a job left; no other attempt writes there."""
+    return job(project, job_id, f"attempts/{number:04d}/{name}")
+
+
+def model(project: str, model_id: str, name: str = "") -> str:
+    """The key of a bundle's file in the model bucket."""
+    return f"{project}/models/{model_id}/{name}"
+
+
+def grant(project: str, model_id: str, device: str) -> str:
+    """The key of a device's grant in the resources bucket."""
+    return f"{project}/grants/{model_id}/{device}.age"
+
+
+def model_key(project: str, model_id: str) -> str:
+    """The key of a model's sealed private key and small parts in the resources bucket (for making grants)."""
+    return f"{project}/model-keys/{model_id}.age"
+
+
+def device(name: str) -> str:
+    """The key of a device's record in the resources bucket."""
+    return f"devices/{name}.json"

@@ -1,0 +1,87 @@
+"""Settings that every service shares, read from the environment; a secret never has a default.
+
+`LABELSTREAM_BROKER__HOST=…` sets `broker.host`; a secret may come from a file:
+`LABELSTREAM_BROKER__PASSWORD_FILE=/run/secrets/broker`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from labelstream.errors import Misconfigured
+
+
+class Settings(BaseModel):
+    """A group of settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BrokerSettings(Settings):
+    """Where RabbitMQ is and who we are there."""
+
+    host: str = "127.0.0.1"
+    stream_port: int = 5552
+    amqp_port: int = 5672
+    vhost: str = "/"
+    username: str
+    password: SecretStr
+    heartbeat_s: int = Field(20, description="two missed heartbeats count as a lost connection")
+    tls_ca: Path | None = Field(None, description="CA file; set it to speak TLS")
+
+
+class StoreSettings(Settings):
+    """Where the S3 store is and who we are there."""
+
+    endpoint_url: str
+    region: str = "us-east-1"
+    access_key: str
+    secret_key: SecretStr
+    data_bucket: str = "labelstream-data"
+    model_bucket: str = "labelstream-models"
+    resources_bucket: str = "labelstream-resources"
+    checksums: Literal["when_supported", "when_required"] = Field(
+        "when_supported", description="boto3's request_checksum_calculation and response_checksum_validation"
+    )
+    threads: int = Field(8, description="requests in flight at once")
+
+
+class ServiceSettings(BaseSettings):
+    """What every service is told."""
+
+    model_config = SettingsConfigDict(env_prefix="LABELSTREAM_", env_nested_delimiter="__", frozen=True, extra="ignore")
+
+    broker: BrokerSettings
+    store: StoreSettings
+    projects: tuple[str, ...] = ("default",)
+    state_dir: Path = Field(Path("state"), description="views and working files; can be thrown away")
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(8080, description="/healthz, /readyz, /metrics, and the service's API if it has one")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def read_settings(kind: type[S]) -> S:
+    """Read the settings from the environment, secrets also from the files that `…_FILE` variables name.
+
+    Raises Misconfigured with one line for each variable that is missing or wrong; values of secrets are not shown.
+    """
+    prefix = str(kind.model_config.get("env_prefix", ""))
+    for name, path in list(os.environ.items()):
+        if name.startswith(prefix) and name.endswith("_FILE") and name.removesuffix("_FILE") not in os.environ:
+            try:
+                os.environ[name.removesuffix("_FILE")] = Path(path).read_text().strip()
+            except OSError as error:
+                raise Misconfigured(f"{name}={path} can't be read: {error.strerror}") from error
+    try:
+        return kind()
+    except ValidationError as error:
+        problems = (f"{prefix}{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise Misconfigured("settings are missing or wrong:\n  " + "\n  ".join(problems)) from error
