@@ -1,11 +1,77 @@
 # The commands of this repository. `make demo` and `make test` do all the set-up themselves.
 SHELL := /bin/bash
-PY := .venv/bin/python
-# uv does not read pip's setting of where locally provided wheels lie.
-export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+.DEFAULT_GOAL := help
 
-lint: .venv/.ready
+# The first Python that is new enough; say PYTHON=… for another.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PY := .venv/bin/python
+UV := .venv/bin/uv
+STACK := .venv/bin/labelstream
+REQUIREMENTS := requirements.txt requirements-dev.txt
+READY := .venv/.ready
+# uv does not read pip's settings: where wheels lie on this machine, and which certificates to believe.
+FIND_LINKS = $${UV_FIND_LINKS:-$${PIP_FIND_LINKS:-$$($(PY) -m pip config get global.find-links 2>/dev/null || true)}}
+UV_ENV = env UV_FIND_LINKS="$(FIND_LINKS)" $${PIP_CERT:+SSL_CERT_FILE="$$PIP_CERT"}
+
+.PHONY: help
+help:  ## list these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
+
+$(READY): $(REQUIREMENTS) constraints.txt overrides.txt $(wildcard */*/pyproject.toml)
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed (with its venv module)"; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@test -x $(UV) || $(PY) -m pip install --quiet --constraint constraints.txt uv
+	$(UV_ENV) $(UV) pip install --overrides overrides.txt -c constraints.txt $(REQUIREMENTS:%=-r %)
+	@touch $@
+
+.PHONY: env
+env: $(READY)  ## create the virtual environment, with every version pinned
+
+.PHONY: system
+system:  ## install RabbitMQ when it is missing (Debian and Ubuntu)
+	@deploy/local/install-rabbitmq
+
+.PHONY: demo
+demo: $(READY) system  ## from annotations to a served detection, on drawn scenes (DATA=<folder>: real images; KEEP=1: stay up)
+	$(STACK) demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
+
+.PHONY: test
+test: $(READY) system  ## every test, on a real broker and a real store
+	$(PY) -m pytest
+
+.PHONY: lint
+lint: $(READY)  ## formatting, lint rules, import directions, types
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/mypy
+
+.PHONY: up
+up: $(READY) system  ## start the embedded stack and leave it running
+	$(STACK) up
+
+.PHONY: down
+down:  ## stop the embedded stack; its data stay
+	@test ! -x $(STACK) || $(STACK) down
+
+.PHONY: status
+status: $(READY)  ## each service, stream, lag, and the current dataset and model
+	@$(STACK) status
+
+.PHONY: clean
+clean: down  ## stop the embedded stack and remove its data
+	rm -rf .labelstream
+
+.PHONY: bench
+bench: $(READY) system  ## run one benchmark: NAME=<name> (JSON=1: one JSON object on the last line)
+	@test -f "benchmarks/$(NAME).py" || { echo "say NAME=<name>, one of:"; \
+		find benchmarks -maxdepth 1 -name '[a-z]*.py' -printf '  %f\n' | sed 's/\.py$$//' | sort; exit 2; }
+	@$(PY) benchmarks/$(NAME).py $(if $(JSON),--json)
+
+.PHONY: constraints
+constraints: $(READY)  ## pin what new requirements bring (UPGRADE=1: pin everything afresh)
+	$(UV_ENV) $(UV) pip compile --quiet --no-header --no-annotate --overrides overrides.txt \
+		$(if $(UPGRADE),,-c constraints.txt) $(REQUIREMENTS) > .venv/pins.txt
+	{ echo "# Every version that Labelstream is built and tested with. Made by \`make constraints\`."; \
+		grep -v '^-e ' .venv/pins.txt | sed -E 's/(==[^+ ]+)\+[^ ]+/\1/'; } > constraints.txt

@@ -1,0 +1,1 @@
+"""The embedded stack: RabbitMQ, SeaweedFS and the services as processes of this machine."""

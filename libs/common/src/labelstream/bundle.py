@@ -11,9 +11,9 @@ bytes, with the age header) comes with a device's grant; the big part lies in th
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from labelstream.classes import ClassSchema
 from labelstream.events.model import Agreement
@@ -25,11 +25,14 @@ MANIFEST = "manifest.json"
 SIGNATURE = "model.sig"
 GOLDEN = "golden.age"
 
+SealedName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}\.age$")]  # never a path
+ArtifactName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+
 
 class SealedFile(Value):
     """A sealed file of the bundle and how it is split."""
 
-    file: str = Field(description="its name in the bundle, such as onnx-fp32.age")
+    file: SealedName = Field(description="its name in the bundle, such as onnx-fp32.age")
     sealed_sha256: Sha256
     sealed_bytes: int
     small_bytes: int = Field(description="the first bytes, which travel in the grants only")
@@ -37,16 +40,20 @@ class SealedFile(Value):
     plain_bytes: int
 
 
-class Artifact(SealedFile):
-    """One format of the weights."""
+class ArtifactFacts(Value):
+    """What is known of one format of the weights before it is sealed."""
 
-    name: str = Field(description="format and precision, such as onnx-fp32")
+    name: ArtifactName = Field(description="format and precision, such as onnx-fp32")
     format: Literal["onnx"]
     precision: Literal["fp32"]
     input: Literal["float32-nchw-rgb-0-1"] = Field(description="what the graph takes")
     output: Literal["raw-yolo"] = Field(description="(1, 4 + classes, n): centre x, y, width, height in pixels, scores")
     max_batch: int
     agreement: Agreement
+
+
+class Artifact(SealedFile, ArtifactFacts):
+    """One format of the weights, sealed."""
 
 
 class Thresholds(Value):
@@ -57,10 +64,9 @@ class Thresholds(Value):
     max_detections: int = 300
 
 
-class Manifest(Value):
-    """What a bundle is: ids, digests, classes, metrics and proof."""
+class ManifestFacts(Value):
+    """What is known of a bundle before its files are sealed."""
 
-    bundle: Literal["labelstream/1"] = "labelstream/1"
     model: str
     project: str
     task: Literal["detect"] = "detect"
@@ -70,12 +76,18 @@ class Manifest(Value):
     class_schema: ClassSchema
     image_size: int = Field(description="pixels; the side of the square that an image is letterboxed into")
     thresholds: Thresholds
-    recipient: str = Field(description="the age public key made for this model")
-    artifacts: tuple[Artifact, ...] = Field(min_length=1)
-    golden: SealedFile
     validation: Metrics
     test: Metrics
     versions: dict[str, str] = Field(description="of the libraries that trained and exported")
+
+
+class Manifest(ManifestFacts):
+    """What a bundle is: ids, digests, classes, metrics and proof."""
+
+    bundle: Literal["labelstream/1"] = "labelstream/1"
+    recipient: str = Field(description="the age public key made for this model")
+    artifacts: tuple[Artifact, ...] = Field(min_length=1)
+    golden: SealedFile
 
 
 class GoldenImage(Value):
@@ -93,12 +105,17 @@ class GoldenSet(Value):
     max_score: float = Field(description="a score may differ by this much")
 
 
-class GrantContent(Value):
-    """What a grant holds, as MessagePack, sealed to one device."""
+class ModelKey(Value):
+    """What a grant of a model is made from; kept sealed, as MessagePack."""
 
     model: str
     project: str
+    identity: str = Field(repr=False, description="the model's age private key")
+    small_parts: dict[str, bytes] = Field(repr=False, description="by file name")
+
+
+class GrantContent(ModelKey):
+    """What a grant holds, as MessagePack, sealed to one device."""
+
     device: str
-    identity: str = Field(description="the model's age private key")
-    small_parts: dict[str, bytes] = Field(description="by file name")
     expires_ms: int | None = None

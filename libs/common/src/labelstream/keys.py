@@ -33,6 +33,11 @@ def model(project: str, model_id: str, name: str = "") -> str:
     return f"{project}/models/{model_id}/{name}"
 
 
+def big_part(project: str, model_id: str, file: str) -> str:
+    """The key of the big part of a sealed file in the model bucket."""
+    return model(project, model_id, f"{file}.big")
+
+
 def grant(project: str, model_id: str, device: str) -> str:
     """The key of a device's grant in the resources bucket."""
     return f"{project}/grants/{model_id}/{device}.age"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -34,6 +35,22 @@ class FileRef(Value):
     key: str
     sha256: Sha256
     size_bytes: int
+
+    @classmethod
+    def of(cls, key: str, data: bytes) -> Self:
+        """Describe `data` as stored under `key`."""
+        return cls(key=key, sha256=sha256_hex(data), size_bytes=len(data))
+
+    @classmethod
+    def of_file(cls, key: str, path: Path) -> Self:
+        """Describe the file at `path` as stored under `key`; reads it whole, in pieces."""
+        return cls(key=key, sha256=sha256_file(path), size_bytes=path.stat().st_size)
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal, reading it in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256_hex(data: bytes) -> str:

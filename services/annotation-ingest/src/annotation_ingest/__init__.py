@@ -1,0 +1,1 @@
+"""annotation-ingest: gives every annotation message one receipt and stores its image once."""

@@ -1,0 +1,1 @@
+"""The augmenter: validated annotations in, archives of seeded variants out."""

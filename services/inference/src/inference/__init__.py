@@ -1,0 +1,1 @@
+"""Inference: serves the proven model over HTTP."""

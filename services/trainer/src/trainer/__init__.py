@@ -1,0 +1,1 @@
+"""The trainer: decides when a training is due, builds the dataset, trains and evaluates."""

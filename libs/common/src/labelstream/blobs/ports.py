@@ -64,7 +64,10 @@ class Blobs(Protocol):
         ...
 
     def list(self, prefix: str) -> AsyncIterator[BlobInfo]:
-        """Describe the objects whose keys begin with `prefix`, in key order."""
+        """Describe the objects whose keys begin with `prefix`, each once; in key order within one folder.
+
+        Across folders stores differ: some put `a/1` before `a-b`, although its key is greater.
+        """
         ...
 
     async def delete(self, key: str) -> None:

@@ -55,7 +55,7 @@ class Rejection(Value):
 class Outcome(Value):
     """What became of one annotation name in a message."""
 
-    name: str | None = Field(description="the annotation's name; null when the message did not say one")
+    name: str | None = Field(None, description="the annotation's name; null when the message did not say one")
     outcome: OutcomeKind
     revision: int | None = Field(None, description="the annotation's revision after this message, from 1")
     validated: bool | None = Field(None, description="whether the annotation is validated after this message")

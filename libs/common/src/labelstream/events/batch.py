@@ -33,6 +33,10 @@ class Member(Value):
     name: str
     image: Sha256 = Field(description="digest of the original image")
     labels: Sha256 = Field(description="digest of the original labels")
+    offset: int = Field(0, description="of the event that validated the content")
+    archive: int = Field(
+        0, description="which archive of the event holds it: 0 is `archive`, n is `more_archives[n-1]`"
+    )
     variants: tuple[Variant, ...]
 
 
@@ -42,6 +46,7 @@ class LeftOut(Value):
     name: str
     image: Sha256
     labels: Sha256
+    offset: int = Field(0, description="of the event that validated the content")
     reason: str
 
 
@@ -53,6 +58,7 @@ class BatchAugmented(Event):
 
     input: Range = Field(description="every event of the project in this range is answered by this one")
     recipe: Sha256 = Field(description="digest of the augmentation recipe and its library versions")
-    archive: FileRef | None = Field(description="null when nothing in the range was validated anew")
+    archive: FileRef | None = Field(None, description="null when nothing in the range was validated anew")
+    more_archives: tuple[FileRef, ...] = Field((), description="when one event validated more than an archive holds")
     members: tuple[Member, ...] = ()
     left_out: tuple[LeftOut, ...] = ()

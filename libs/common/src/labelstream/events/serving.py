@@ -33,4 +33,4 @@ class ModelActivationFailed(Event):
     replica: str
     rule: str
     reason: str
-    serving: str | None = Field(description="the model that still answers")
+    serving: str | None = Field(None, description="the model that still answers")

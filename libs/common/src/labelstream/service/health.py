@@ -35,6 +35,10 @@ class Health:
         """Publish a fact that operators ask for, such as the model in service."""
         self._facts[name] = value
 
+    def handled(self, stream: str, offset: int) -> None:
+        """Say that the message at `offset` of a stream that we read was handled."""
+        self._facts.setdefault("streams", {})[stream] = {"offset": offset}
+
     @property
     def is_ready(self) -> bool:
         """Whether nothing is waiting."""

@@ -74,14 +74,25 @@ def read_settings(kind: type[S]) -> S:
     Raises Misconfigured with one line for each variable that is missing or wrong; values of secrets are not shown.
     """
     prefix = str(kind.model_config.get("env_prefix", ""))
-    for name, path in list(os.environ.items()):
-        if name.startswith(prefix) and name.endswith("_FILE") and name.removesuffix("_FILE") not in os.environ:
-            try:
-                os.environ[name.removesuffix("_FILE")] = Path(path).read_text().strip()
-            except OSError as error:
-                raise Misconfigured(f"{name}={path} can't be read: {error.strerror}") from error
+    given = dict(os.environ)
     try:
+        _read_files(prefix)
         return kind()
     except ValidationError as error:
         problems = (f"{prefix}{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         raise Misconfigured("settings are missing or wrong:\n  " + "\n  ".join(problems)) from error
+    finally:  # child processes inherit the names of the files, not what is in them
+        os.environ.clear()
+        os.environ.update(given)
+
+
+def _read_files(prefix: str) -> None:
+    """Put what the `…_FILE` variables name into the environment, in place of their names."""
+    for name, path in list(os.environ.items()):
+        if not (name.startswith(prefix) and name.endswith("_FILE")):
+            continue
+        del os.environ[name]
+        try:
+            os.environ.setdefault(name.removesuffix("_FILE"), Path(path).read_text().strip())
+        except OSError as error:
+            raise Misconfigured(f"{name}={path} can't be read: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""The real image decoder and the real parking lot."""

@@ -1,0 +1,1 @@
+"""What the augmenter reaches the world through."""

@@ -1,0 +1,1 @@
+"""The foreign edges of inference."""

@@ -1,0 +1,40 @@
+"""Who may do what in the object store: one identity for each service, with only what it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DATA, MODELS, RESOURCES = "labelstream-data", "labelstream-models", "labelstream-resources"
+OPERATOR = "operator"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """An access key's name and the actions that SeaweedFS allows it."""
+
+    name: str
+    actions: tuple[str, ...]
+
+
+def _may_read(bucket: str) -> tuple[str, ...]:
+    return (f"Read:{bucket}", f"List:{bucket}")
+
+
+def _may_write(bucket: str) -> tuple[str, ...]:
+    return (f"Write:{bucket}",)
+
+
+def _may_use(bucket: str) -> tuple[str, ...]:
+    return (*_may_read(bucket), *_may_write(bucket))
+
+
+IDENTITIES = (
+    Identity(OPERATOR, ("Admin", "Read", "List", "Tagging", "Write")),
+    Identity("annotation-ingest", _may_use(DATA)),
+    Identity("augmenter", _may_use(DATA)),
+    Identity("trainer", _may_use(DATA)),
+    Identity("exporter", (*_may_use(DATA), *_may_write(MODELS), *_may_use(RESOURCES))),
+    Identity("exporter-work", _may_use(DATA)),
+    Identity("exporter-serve", (*_may_read(RESOURCES), *_may_read(MODELS))),
+    Identity("inference", _may_read(MODELS)),
+)

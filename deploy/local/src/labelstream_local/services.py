@@ -1,0 +1,165 @@
+"""The table of services: how each is started and what it is told.
+
+A service's own settings stand in its function below; those that all share are in `environment_of`.
+A secret is never a value here: name its file in a variable that ends in `_FILE`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from labelstream_local.layout import Layout
+from labelstream_local.ports import HOST
+from labelstream_local.process import Command
+from labelstream_local.rabbitmq import USERNAME, RabbitPorts
+from labelstream_local.seaweedfs import WeedPorts
+from labelstream_local.secrets_store import (
+    BROKER_PASSWORD,
+    DEVICE_IDENTITY,
+    DEVICE_TOKEN,
+    DEVICES,
+    PRODUCER_HASH_KEY,
+    SIGNING_KEY,
+    VAULT_IDENTITY,
+    VERIFYING_KEY,
+    SecretStore,
+)
+
+
+@dataclass(frozen=True)
+class StackPorts:
+    """Every port of a stack, chosen when it first came up and remembered."""
+
+    rabbitmq: RabbitPorts
+    seaweedfs: WeedPorts
+    services: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the functions of the table may draw on."""
+
+    layout: Layout
+    secrets: SecretStore
+    ports: StackPorts
+    projects: tuple[str, ...]
+    schemas: Mapping[str, str] = field(default_factory=dict)  # project → a shipped class schema, or the path of one
+
+    def schema(self, project: str) -> str:
+        """Return the class schema of a project."""
+        return self.schemas.get(project, "example")
+
+    def secret_file(self, name: str) -> str:
+        """Where a secret lies, for a `…_FILE` variable."""
+        return str(self.secrets.path(name))
+
+    def url(self, service: str) -> str:
+        """Where a service answers HTTP."""
+        return f"http://{HOST}:{self.ports.services[service]}"
+
+
+Variables = dict[str, str]
+
+
+def _nothing_more(_: Context) -> Variables:
+    return {}
+
+
+@dataclass(frozen=True)
+class Service:
+    """A program of the stack."""
+
+    name: str
+    module: tuple[str, ...]  # what follows `python -m`
+    own_settings: Callable[[Context], Variables] = _nothing_more
+    may_lack: tuple[str, ...] = ()  # what /readyz may still wait for when the stack counts as up: beginnings of names
+
+    def may_wait_for(self, what: str) -> bool:
+        """Return whether the stack is up although this service waits for `what`."""
+        return what.startswith(self.may_lack) if self.may_lack else False
+
+
+def input_stream(project: str) -> str:
+    """Return the stream that feeds a project: `annotations` for the default one."""
+    return "annotations" if project == "default" else f"annotations.{project}"
+
+
+def _annotation_ingest(context: Context) -> Variables:
+    inputs = [
+        {"stream": input_stream(project), "project": project, "may_validate": True, "schema": context.schema(project)}
+        for project in context.projects
+    ]
+    return {
+        "LABELSTREAM_INGEST__INPUTS": json.dumps(inputs),
+        "LABELSTREAM_INGEST__PRODUCER_HASH_KEY_FILE": context.secret_file(PRODUCER_HASH_KEY),
+    }
+
+
+def _trainer(context: Context) -> Variables:
+    return {
+        "LABELSTREAM_TRAINER__CLASS_SCHEMAS": json.dumps({name: context.schema(name) for name in context.projects}),
+        "LABELSTREAM_TRAINER__WORKER": "local",
+    }
+
+
+def _exporter(context: Context) -> Variables:
+    return {
+        "LABELSTREAM_EXPORTER__SIGNING_KEY": context.secret_file(SIGNING_KEY),
+        "LABELSTREAM_EXPORTER__VAULT_IDENTITY_FILE": context.secret_file(VAULT_IDENTITY),
+        "LABELSTREAM_EXPORTER__DEVICES": context.secret_file(DEVICES),
+    }
+
+
+def _exporter_work(_: Context) -> Variables:
+    return {"LABELSTREAM_EXPORTER__WORKER": "local"}
+
+
+def _inference(context: Context) -> Variables:
+    return {
+        "LABELSTREAM_INFERENCE__DEVICE_IDENTITY_FILE": context.secret_file(DEVICE_IDENTITY),
+        "LABELSTREAM_INFERENCE__DEVICE_TOKEN_FILE": context.secret_file(DEVICE_TOKEN),
+        "LABELSTREAM_INFERENCE__EXPORTER_URL": context.url("exporter-serve"),
+        "LABELSTREAM_INFERENCE__TRUSTED_KEYS": json.dumps([context.secret_file(VERIFYING_KEY)]),
+        "LABELSTREAM_INFERENCE__REPLICA": "local",
+    }
+
+
+SERVICES = (
+    Service("annotation-ingest", ("annotation_ingest",), _annotation_ingest),
+    Service("augmenter", ("augmenter",)),
+    Service("trainer", ("trainer",), _trainer),
+    Service("exporter", ("exporter",), _exporter),
+    Service("exporter-work", ("exporter", "work"), _exporter_work),
+    Service("exporter-serve", ("exporter", "serve")),
+    Service("inference", ("inference",), _inference, ("model",)),
+)
+SERVERS = ("rabbitmq", "seaweedfs")
+BY_NAME = {service.name: service for service in SERVICES}
+NAMES = tuple(BY_NAME)
+
+
+def command_of(service: Service, context: Context, told: Mapping[str, str]) -> Command:
+    """Return how a service is started; `told` overrides any of its variables."""
+    variables = {**environment_of(service, context), **service.own_settings(context), **told}
+    return Command(service.name, (sys.executable, "-m", *service.module), context.layout.root, variables)
+
+
+def environment_of(service: Service, context: Context) -> Variables:
+    """Return the settings that all services share, as `labelstream.service.settings` reads them."""
+    return {
+        "LABELSTREAM_BROKER__HOST": HOST,
+        "LABELSTREAM_BROKER__STREAM_PORT": str(context.ports.rabbitmq.stream),
+        "LABELSTREAM_BROKER__AMQP_PORT": str(context.ports.rabbitmq.amqp),
+        "LABELSTREAM_BROKER__USERNAME": USERNAME,
+        "LABELSTREAM_BROKER__PASSWORD_FILE": context.secret_file(BROKER_PASSWORD),
+        "LABELSTREAM_STORE__ENDPOINT_URL": f"http://{HOST}:{context.ports.seaweedfs.s3}",
+        "LABELSTREAM_STORE__ACCESS_KEY": service.name,
+        "LABELSTREAM_STORE__SECRET_KEY_FILE": context.secret_file(context.secrets.store_key(service.name)),
+        "LABELSTREAM_PROJECTS": json.dumps(context.projects),
+        "LABELSTREAM_STATE_DIR": str(context.layout.state(service.name)),
+        "LABELSTREAM_HTTP_HOST": HOST,
+        "LABELSTREAM_HTTP_PORT": str(context.ports.services[service.name]),
+    }

@@ -1,0 +1,216 @@
+"""The embedded stack: RabbitMQ, SeaweedFS and the services on this machine, under one directory."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from http.client import HTTPException
+from pathlib import Path
+
+from labelstream.service.settings import BrokerSettings, StoreSettings
+
+from labelstream_local.layout import Layout
+from labelstream_local.process import StartFailed, marked_processes, stop_marked
+from labelstream_local.rabbitmq import RabbitServer
+from labelstream_local.record import Record, settle_ports, versions, with_pids
+from labelstream_local.reports import ask
+from labelstream_local.seaweedfs import WeedServer, remove_sockets
+from labelstream_local.secrets_store import BROKER_PASSWORD, SecretStore
+from labelstream_local.services import BY_NAME, NAMES, SERVERS, Context, command_of
+from labelstream_local.starting import Check, Progress, start_programs, stop_programs
+from labelstream_local.supervisor import Program, Supervisor
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person may choose about a stack."""
+
+    services: tuple[str, ...] = NAMES
+    servers: tuple[str, ...] = SERVERS  # fewer only where no service needs the other
+    projects: tuple[str, ...] = ("default",)
+    schemas: Mapping[str, str] = field(default_factory=dict)  # project → a shipped class schema, or the path of one
+    told: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # service → variables that override the table
+    within_s: float = 180.0  # how long each program may take to come up
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack that is or was up: where it answers, and as whom to speak to it."""
+
+    layout: Layout
+    record: Record
+    secrets: SecretStore = field(repr=False)
+    was_running: bool = False
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The names of the services that were started."""
+        return self.record.services
+
+    @property
+    def context(self) -> Context:
+        """What the table of services draws on."""
+        return Context(self.layout, self.secrets, self.record.ports, self.record.projects, self.record.schemas)
+
+    @property
+    def rabbitmq(self) -> RabbitServer:
+        """The broker's node."""
+        data = self.layout.data("rabbitmq")
+        return RabbitServer(data, self.record.ports.rabbitmq, self.secrets.read(BROKER_PASSWORD))
+
+    @property
+    def seaweedfs(self) -> WeedServer:
+        """The object store's server."""
+        return WeedServer(self.layout.data("seaweedfs"), self.record.ports.seaweedfs, self.secrets.store_keys())
+
+    @property
+    def broker(self) -> BrokerSettings:
+        """How the operator reaches the broker."""
+        return self.rabbitmq.settings
+
+    @property
+    def store(self) -> StoreSettings:
+        """How the operator reaches the object store."""
+        return self.seaweedfs.settings
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """The process supervisor."""
+        return Supervisor(self.layout)
+
+    def url(self, service: str) -> str:
+        """Where a service answers HTTP."""
+        return self.context.url(service)
+
+    def kill(self, program: str) -> int:
+        """Kill a program at once, as a crash would; return the process id that it had. Raises StartFailed."""
+        process = self.supervisor.processes().get(program)
+        if process is None or process.pid is None:
+            raise StartFailed(f"{program} does not run")
+        os.kill(process.pid, signal.SIGKILL)
+        return process.pid
+
+
+def _silent(_what: str, _state: str) -> None:
+    """Tell nobody."""
+
+
+def up(directory: Path, options: Options = Options(), progress: Progress = _silent) -> Stack:
+    """Start a stack, or find it running; return when everything answers.
+
+    Raises StartFailed with the end of the log of what did not come up; nothing is left running then.
+    """
+    layout = Layout.at(directory)
+    layout.create()
+    with _alone(layout):
+        running = _running(layout)
+        if running is not None:
+            return _joined(running, options)
+        stop_marked(layout.mark)  # what a killed supervisor left behind
+        try:
+            return _started(layout, options, progress)
+        except BaseException:
+            _stopped(layout)
+            raise
+
+
+def down(directory: Path) -> int:
+    """Stop everything that belongs to a stack; return how many processes there were."""
+    layout = Layout.at(directory)
+    if not layout.root.exists():
+        return 0
+    with _alone(layout):
+        return _stopped(layout)
+
+
+def load(directory: Path) -> Stack:
+    """Return a stack that came up before, whether it runs now or not. Raises StartFailed when there is none."""
+    layout = Layout.at(directory)
+    record = Record.read(layout)
+    if record is None:
+        raise StartFailed(f"there is no stack in {directory}: `labelstream up` starts one")
+    return Stack(layout, record, SecretStore(layout.secrets))
+
+
+def _running(layout: Layout) -> Stack | None:
+    record = Record.read(layout)
+    if record is None or Supervisor(layout).pid is None:
+        return None
+    return Stack(layout, record, SecretStore(layout.secrets), was_running=True)
+
+
+def _joined(stack: Stack, options: Options) -> Stack:
+    missing = set(options.services) - set(stack.services)
+    if missing:
+        raise StartFailed(f"a stack without {', '.join(sorted(missing))} runs here: `labelstream down` stops it")
+    return stack
+
+
+def _started(layout: Layout, options: Options, progress: Progress) -> Stack:
+    known = Record.read(layout)
+    record = Record(
+        ports=settle_ports(known.ports if known else None),
+        projects=options.projects,
+        schemas=dict(options.schemas),
+        services=options.services,
+        versions=versions(),
+    )
+    stack = Stack(layout, record, SecretStore.of(layout))
+    record.write(layout)
+    stack.supervisor.configure(_programs(stack, options))
+    stack.supervisor.start()
+    start_programs(stack.supervisor, layout, _checks(stack, options), progress, options.within_s)
+    pids = {state.name: state.pid for state in stack.supervisor.processes().values() if state.pid is not None}
+    supervisor = stack.supervisor.pid
+    record = with_pids(record, pids if supervisor is None else {"supervisord": supervisor, **pids})
+    record.write(layout)
+    return Stack(layout, record, stack.secrets)
+
+
+def _programs(stack: Stack, options: Options) -> Iterator[Program]:
+    if "rabbitmq" in options.servers:
+        epmd, node = stack.rabbitmq.prepare()
+        yield Program(epmd, 1, autostart=True)
+        yield Program(node, 10, autostart=True)
+    if "seaweedfs" in options.servers:
+        yield Program(stack.seaweedfs.prepare(), 10, autostart=True)
+    for name in options.services:
+        stack.layout.state(name).mkdir(parents=True, exist_ok=True)
+        command = command_of(BY_NAME[name], stack.context, options.told.get(name, {}))
+        yield Program(command, 100, autostart=False)  # once the buckets exist
+
+
+def _checks(stack: Stack, options: Options) -> tuple[Sequence[Check], ...]:
+    ready = {"rabbitmq": stack.rabbitmq.ready, "seaweedfs": stack.seaweedfs.ready}
+    servers = tuple(Check(name, ready[name]) for name in options.servers)
+    return servers, tuple(Check(name, partial(_answers, stack, name)) for name in options.services)
+
+
+def _answers(stack: Stack, service: str) -> bool:
+    report = ask(stack.url(service))
+    return report is not None and report.up(BY_NAME[service])
+
+
+def _stopped(layout: Layout) -> int:
+    count = len(marked_processes(layout.mark))
+    supervisor, record = Supervisor(layout), Record.read(layout)
+    with suppress(OSError, HTTPException):  # supervisord is away; what it left is stopped below
+        stop_programs(supervisor, (record.services if record else (), SERVERS))
+    stop_marked(layout.mark)
+    layout.supervisor_socket.unlink(missing_ok=True)
+    if record is not None:
+        remove_sockets(vars(record.ports.seaweedfs).values())
+        with_pids(record, {}).write(layout)
+    return count
+
+
+@contextmanager
+def _alone(layout: Layout) -> Iterator[None]:
+    with layout.lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

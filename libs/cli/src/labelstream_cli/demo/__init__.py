@@ -1,0 +1,1 @@
+"""The demonstration: the whole path from annotations to served detections, with a report."""

@@ -1,0 +1,96 @@
+"""Collects images and boxes while a folder is read: cuts boxes at the image, and reports what is left out."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from labelstream.errors import Misconfigured
+from labelstream.labels import DECIMALS
+from labelstream.values import Split
+
+from labelstream_cli.importers.model import Imported, ImportedFolder, NamedBox, Problem
+from labelstream_cli.importers.splits import PublishedSplits
+
+MEDIA = "media.csv"
+_SMALLEST = 10.0**-DECIMALS  # a side that would be stored as 0
+
+
+@dataclass(frozen=True)
+class Corners:
+    """A box as a file gives it: a class name and corners in fractions of the image, unchecked."""
+
+    name: str
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+
+@dataclass
+class Collector:
+    """What was read so far."""
+
+    form: str
+    splits: PublishedSplits
+    media: dict[str, str]
+    problems: list[Problem] = field(default_factory=list)
+    _images: dict[str, Imported] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, form: str, folder: Path, splits: PublishedSplits) -> Collector:
+        """Begin a folder; its `media.csv` is read if there is one."""
+        return cls(form, splits, read_media(folder / MEDIA))
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """Report something that is left out."""
+        self.problems.append(Problem(name, reason))
+
+    def add(self, name: str, path: Path, boxes: Iterable[Corners], split: Split | None = None) -> None:
+        """Take an image with its boxes; `split` is what the folder itself says, published lists go first."""
+        if name in self._images:
+            return self.leave_out(name, f"{path.name} has the same name as {self._images[name].image_path.name}")
+        medium = self.media.get(name) or self.media.get(path.name) or name
+        kept = tuple(box for given in boxes if (box := self._box(name, given)) is not None)
+        published = self.splits.of(name)
+        self._images[name] = Imported(name, path, medium, split if published is None else published, kept)
+        return None
+
+    def finish(self, classes: Iterable[str]) -> ImportedFolder:
+        """Return what was read; all images of a medium get the split of its first."""
+        of_medium: dict[str, Imported] = {}
+        images = []
+        for image in self._images.values():
+            first = of_medium.setdefault(image.medium, image)
+            if image.split != first.split:
+                self.leave_out(
+                    image.name, f"its split {image.split}: {image.medium} is in {first.split} with {first.name}"
+                )
+            images.append(replace(image, split=first.split))
+        for name in self.splits.unused:
+            self.leave_out(name, "stands in a published list, but there is no such image")
+        return ImportedFolder(self.form, tuple(dict.fromkeys(classes)), tuple(images), tuple(self.problems))
+
+    def _box(self, name: str, given: Corners) -> NamedBox | None:
+        if not (given.x2 - given.x1 >= _SMALLEST and given.y2 - given.y1 >= _SMALLEST):  # also true of NaN
+            return self._no_box(name, f"a box of {given.name} has no area")
+        x1, y1, x2, y2 = (min(max(value, 0.0), 1.0) for value in (given.x1, given.y1, given.x2, given.y2))
+        if x2 - x1 < _SMALLEST or y2 - y1 < _SMALLEST:
+            return self._no_box(name, f"a box of {given.name} lies outside the image")
+        return NamedBox(given.name, (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)
+
+    def _no_box(self, name: str, reason: str) -> None:
+        self.leave_out(name, reason)
+
+
+def read_media(path: Path) -> dict[str, str]:
+    """Read `media.csv`: image → medium; empty when there is none. Raises Misconfigured."""
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.reader(file))
+    if not rows or [cell.strip() for cell in rows[0]] != ["image", "medium"]:
+        raise Misconfigured(f"{path} must begin with the line: image,medium")
+    return {row[0].strip(): row[1].strip() for row in rows[1:] if len(row) == 2 and row[1].strip()}

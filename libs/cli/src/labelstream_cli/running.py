@@ -1,0 +1,69 @@
+"""What every command shares: running something asynchronous, and saying plainly what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import structlog
+import typer
+from labelstream.errors import Misconfigured, Rejected, Unavailable
+from labelstream_local.process import StartFailed
+from labelstream_local.stack import Stack, load
+from rich.console import Console
+
+T = TypeVar("T")
+
+ERRORS = Console(stderr=True, highlight=False)
+TELLS = (Misconfigured, Rejected, StartFailed, Unavailable)  # their text says what to do
+INTERRUPTED = 130  # as shells count Ctrl-C
+
+Directory = Annotated[Path, typer.Option("--dir", help="Where the embedded stack lives.", envvar="LABELSTREAM_DIR")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+Project = Annotated[str, typer.Option(help="The project.")]
+
+
+class CommandFailed(Exception):
+    """The command did not get where it should; the text says why and what to look at."""
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work; errors that explain themselves become one red line and exit code 1."""
+    _quiet_logs()
+    try:
+        return asyncio.run(work)
+    except (*TELLS, CommandFailed) as problem:
+        raise failed(problem) from problem
+    except KeyboardInterrupt as interrupt:
+        ERRORS.print("Interrupted.", style="yellow")
+        raise typer.Exit(INTERRUPTED) from interrupt
+
+
+def failed(problem: object) -> typer.Exit:
+    """Print what went wrong; return the exit to raise."""
+    ERRORS.print(str(problem), markup=False, style="red")
+    return typer.Exit(1)
+
+
+def running_stack(directory: Path) -> Stack:
+    """Return the stack of a directory. Raises CommandFailed when it is not up."""
+    try:
+        stack = load(directory)
+    except StartFailed as error:
+        raise CommandFailed(str(error)) from error
+    if not stack.rabbitmq.ready():
+        raise CommandFailed(f"the stack in {stack.layout.root} does not answer: `labelstream up` starts it")
+    return stack
+
+
+def _quiet_logs() -> None:
+    """Let only warnings of the libraries through, on standard error."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.getLogger().setLevel(logging.WARNING)

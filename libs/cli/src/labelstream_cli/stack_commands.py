@@ -1,0 +1,132 @@
+"""labelstream up, down and status: the embedded stack on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from labelstream_local.layout import DEFAULT
+from labelstream_local.process import StartFailed
+from labelstream_local.services import NAMES
+from labelstream_local.stack import Options, Stack, down, load, up
+from labelstream_local.status import Status, status_of
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from labelstream_cli.status_view import show
+
+Directory = Annotated[
+    Path, typer.Option("--dir", help="Where the stack lives; it can be removed whole.", envvar="LABELSTREAM_DIR")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+_ERRORS = Console(stderr=True, highlight=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("up")(_up)
+    app.command("down")(_down)
+    app.command("status")(_status)
+
+
+def _up(
+    directory: Directory = DEFAULT,
+    service: Annotated[
+        list[str] | None, typer.Option(help=f"Start only this service; again for more. One of: {', '.join(NAMES)}.")
+    ] = None,
+    project: Annotated[list[str] | None, typer.Option(help="A project to serve; again for more.")] = None,
+    schema: Annotated[
+        str, typer.Option(help="The projects' class schema: a shipped name or the path of a file.")
+    ] = "example",
+    within: Annotated[float, typer.Option(help="Seconds that each program may take to come up.")] = 180.0,
+    as_json: Json = False,
+) -> None:
+    """Start RabbitMQ, SeaweedFS and the services, and leave them running.
+
+    Everything listens on 127.0.0.1, with generated secrets. Started again, it says what runs already.
+
+    Examples:
+    - `labelstream up`
+    - `labelstream up --service annotation-ingest --service augmenter`
+    - `labelstream up --dir /tmp/trial --json`
+    """
+    unknown = set(service or ()) - set(NAMES)
+    if unknown:
+        raise typer.BadParameter(f"there is no service {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    projects = tuple(project or ("default",))
+    schemas = dict.fromkeys(projects, str(Path(schema).resolve()) if Path(schema).exists() else schema)
+    options = Options(services=tuple(service or NAMES), projects=projects, schemas=schemas, within_s=within)
+    try:
+        stack = up_with_progress(directory, options, quiet=as_json)
+    except StartFailed as problem:
+        raise _failed(problem) from problem
+    if as_json:
+        typer.echo(json.dumps({"was_running": stack.was_running, **_addresses(stack)}))
+        return
+    typer.echo("It runs already." if stack.was_running else "Everything answers.")
+    for name, url in _addresses(stack).items():
+        typer.echo(f"  {name:18} {url}")
+    typer.echo("`labelstream status` shows what it does, `labelstream down` stops it.")
+
+
+def _down(directory: Directory = DEFAULT, as_json: Json = False) -> None:
+    """Stop everything that belongs to the stack; its data stay.
+
+    Examples:
+    - `labelstream down`
+    - `labelstream down --dir /tmp/trial`
+    """
+    count = down(directory)
+    if as_json:
+        typer.echo(json.dumps({"stopped": count}))
+    else:
+        typer.echo(f"Stopped {count} processes." if count else "Nothing was running.")
+
+
+def _status(directory: Directory = DEFAULT, as_json: Json = False) -> None:
+    """Show each service, each stream's length, each consumer's lag, and the current dataset and model.
+
+    Works while things are down, and says so.
+
+    Examples:
+    - `labelstream status`
+    - `labelstream status --json | jq .lags`
+    """
+    try:
+        status = asyncio.run(status_of(load(directory)))
+    except StartFailed as problem:
+        if not as_json:
+            raise _failed(problem) from problem
+        status = Status(str(directory.resolve()), False, (), (), (), None, None)
+    if as_json:
+        typer.echo(json.dumps(status.as_json(), default=str))
+    else:
+        show(status, Console())
+
+
+def up_with_progress(directory: Path, options: Options, *, quiet: bool = False) -> Stack:
+    """Start a stack and show which program is awaited for how long. Raises StartFailed."""
+    columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description:18}"), TimeElapsedColumn())
+    with Progress(*columns, console=_ERRORS, disable=quiet) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(what: str, state: str) -> None:
+            if state == "starting":
+                tasks[what] = bars.add_task(what, total=1)
+            else:
+                bars.update(tasks[what], completed=1)
+
+        return up(directory, options, tell)
+
+
+def _addresses(stack: Stack) -> dict[str, str]:
+    broker = {"broker (streams)": f"{stack.broker.host}:{stack.broker.stream_port}"}
+    return {**broker, "object store": stack.store.endpoint_url, **{name: stack.url(name) for name in stack.services}}
+
+
+def _failed(problem: StartFailed) -> typer.Exit:
+    _ERRORS.print(str(problem), markup=False, style="red")
+    return typer.Exit(1)

@@ -1,0 +1,63 @@
+"""How `labelstream status` looks on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from labelstream_local.status import Lag, Program, Status, Stream
+from rich.console import Console
+from rich.table import Table
+
+
+def show(status: Status, console: Console) -> None:
+    """Print a status as tables."""
+    state = "runs" if status.running else "is down (`labelstream up` starts it)"
+    console.print(f"The stack in {status.directory} {state}", highlight=False)
+    console.print(_programs(status.programs))
+    console.print(_streams(status.streams))
+    if status.lags:
+        console.print(_lags(status.lags))
+    console.print(f"dataset  {_said(status.dataset)}", highlight=False)
+    console.print(f"model    {_said(status.model)}", highlight=False)
+
+
+def _programs(programs: tuple[Program, ...]) -> Table:
+    table = Table("program", "state", "ready", "waits for / look at", box=None, padding=(0, 2, 0, 0))
+    for program in programs:
+        table.add_row(program.name, program.state.lower(), _ready(program), "\n".join(_remarks(program)))
+    return table
+
+
+def _ready(program: Program) -> str:
+    if program.ready is None:
+        return "[red]no answer[/red]"
+    return "[green]yes[/green]" if program.ready else "[yellow]not yet[/yellow]"
+
+
+def _remarks(program: Program) -> list[str]:
+    waits = [f"{what}: {why.get('reason', '')} ({why.get('for_s', 0)} s)" for what, why in program.waiting.items()]
+    return waits + [f"{what}: {why}" for what, why in program.degraded.items()]
+
+
+def _streams(streams: tuple[Stream, ...]) -> Table:
+    table = Table("stream", "last offset", "", box=None, padding=(0, 2, 0, 0))
+    for stream in streams:
+        last = "-" if stream.last_offset is None else str(stream.last_offset)
+        table.add_row(stream.name, last, stream.problem or ("empty" if stream.last_offset is None else ""))
+    return table
+
+
+def _lags(lags: tuple[Lag, ...]) -> Table:
+    table = Table("reader", "stream", "handled", "behind by at most", box=None, padding=(0, 2, 0, 0))
+    for lag in lags:
+        handled = "-" if lag.offset is None else str(lag.offset)
+        table.add_row(lag.service, lag.stream, handled, "?" if lag.behind is None else str(lag.behind))
+    return table
+
+
+def _said(fact: object) -> str:
+    if fact is None or fact == {}:
+        return "none yet"
+    if isinstance(fact, Mapping):
+        return ", ".join(f"{name}: {_said(value)}" for name, value in fact.items())
+    return str(fact)

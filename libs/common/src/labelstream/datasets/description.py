@@ -1,0 +1,51 @@
+"""What a dataset says of itself, beside its manifest: `dataset.json`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from labelstream.classes import ClassSchema
+from labelstream.datasets.splits import Ratios
+from labelstream.values import FileRef, Position, Sha256, Split, Task, Value
+
+MANIFEST = "manifest.parquet"
+DESCRIPTION = "dataset.json"
+
+
+class SplitCount(Value):
+    """How much one split holds."""
+
+    media: int = 0
+    images: int = Field(0, description="originals")
+    samples: int = Field(0, description="originals and variants")
+    boxes: int = Field(0, description="boxes on the originals")
+    class_images: dict[int, int] = Field(default_factory=dict, description="class id → originals that show it")
+
+
+class DatasetDescription(Value):
+    """How a dataset came about, and how to build it again."""
+
+    id: Sha256
+    project: str
+    task: Task = "detect"
+    cut: Position = Field(description="the dataset is what `annotation-events` said up to this offset, inclusive")
+    class_schema: ClassSchema
+    recipe: Sha256 = Field(description="digest of the augmentation recipe")
+    salt: str
+    ratios: Ratios
+    counts: dict[Split, SplitCount]
+    missing: int = Field(0, description="validated images that could not be augmented")
+    manifest: FileRef | None = Field(None, description="known once it is stored")
+
+    def count(self, split: Split) -> SplitCount:
+        """Return what one split holds."""
+        return self.counts.get(split, SplitCount())
+
+    def to_json(self) -> bytes:
+        """Return the content of `dataset.json`."""
+        return self.model_dump_json(indent=1).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> DatasetDescription:
+        """Read `dataset.json`."""
+        return cls.model_validate_json(data)

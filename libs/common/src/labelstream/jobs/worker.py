@@ -1,0 +1,126 @@
+"""The worker's side of a job: take, claim, acknowledge, work, leave the result under the attempt's number."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from labelstream import keys
+from labelstream.blobs.leases import Lease, LeaseLost, Leases, keep
+from labelstream.blobs.ports import Blobs
+from labelstream.errors import Unavailable
+from labelstream.jobs.ports import Job, JobQueue, Taken
+from labelstream.service.health import Health
+from labelstream.service.patience import patiently
+from labelstream.values import FileRef, Value
+
+LEASE, RESULT, FAILURE = "lease.json", "result.json", "failure.json"
+
+log = structlog.get_logger()
+
+
+class JobFailed(Exception):
+    """The job can't be done, now or later; another attempt would fail in the same way."""
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(f"{rule}: {reason}")
+        self.rule = rule
+        self.reason = reason
+
+
+class TryAgain(Exception):
+    """This attempt came to nothing, but another may succeed."""
+
+
+class Failure(Value):
+    """What an attempt leaves when it failed for good."""
+
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One go at a job. What it leaves lies under its own number, where no other attempt writes."""
+
+    job: Job
+    number: int
+    blobs: Blobs
+    health: Health
+
+    def key(self, name: str) -> str:
+        """Return where the attempt's file `name` lies."""
+        return keys.attempt(self.job.project, self.job.id, self.number, name)
+
+    async def put(self, name: str, data: bytes) -> FileRef:
+        """Leave a small file; waits while the store is away."""
+        await patiently(self.health, "object store", lambda: self.blobs.put(self.key(name), data))
+        return FileRef.of(self.key(name), data)
+
+    async def upload(self, path: Path, name: str) -> FileRef:
+        """Leave a file of any size; waits while the store is away."""
+        await patiently(self.health, "object store", lambda: self.blobs.upload(path, self.key(name)))
+        return await asyncio.to_thread(FileRef.of_file, self.key(name), path)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Takes the jobs of one queue, one at a time. `do` returns the result to leave, or raises JobFailed or TryAgain."""
+
+    queue_name: str
+    queue: JobQueue
+    leases: Leases
+    blobs: Blobs
+    health: Health
+    do: Callable[[Attempt], Awaitable[Value]]
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            taken = await patiently(self.health, "broker", lambda: self.queue.take(self.queue_name))
+            if taken is not None:
+                await self._work(taken)
+
+    async def _work(self, taken: Taken) -> None:
+        job = taken.job
+        key = keys.job(job.project, job.id, LEASE)
+        lease = await patiently(self.health, "object store", lambda: self.leases.claim(key))
+        try:
+            await taken.done()
+        except Unavailable:  # it will be delivered again, and the lease tells that somebody works on it
+            log.warning("job.not_acknowledged", job=job.id)
+        if lease is None:
+            log.info("job.left_to_another", job=job.id)
+            return
+        log.info("job.claimed", job=job.id, queue=self.queue_name, attempt=lease.attempt)
+        try:
+            async with keep(lease):
+                await self._do(Attempt(job, lease.attempt, self.blobs, self.health), lease)
+        except (LeaseLost, TryAgain) as lost:
+            log.warning("job.attempt_lost", job=job.id, attempt=lease.attempt, reason=str(lost))
+        finally:
+            await self._hand_back(lease)
+
+    async def _do(self, attempt: Attempt, lease: Lease) -> None:
+        try:
+            result = await self.do(attempt)
+        except JobFailed as failed:
+            failure = Failure(rule=failed.rule, reason=failed.reason)
+            await attempt.put(FAILURE, failure.model_dump_json().encode())
+            log.warning("job.failed", job=attempt.job.id, rule=failed.rule, reason=failed.reason)
+        else:
+            await attempt.put(RESULT, result.model_dump_json().encode())
+            log.info("job.done", job=attempt.job.id, attempt=attempt.number)
+        await patiently(self.health, "object store", lease.finish)
+
+    async def _hand_back(self, lease: Lease) -> None:
+        """Let another worker go on at once when we stop in the middle."""
+        try:
+            if not lease.over:
+                await lease.release()
+        except (LeaseLost, Unavailable) as error:
+            log.info("job.not_released", reason=str(error))

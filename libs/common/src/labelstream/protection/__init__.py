@@ -1,0 +1,1 @@
+"""How a model travels: sealed with age, signed as a whole, split in two, granted to one device at a time."""

@@ -1,0 +1,91 @@
+"""Signing a directory in the OpenSSF model signing format, offline, with an ECDSA key.
+
+The standard command checks the same directory:
+`python -m model_signing verify key DIR --signature DIR/model.sig --public_key KEY.pub --no-ignore-git-paths`
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import model_signing
+from cryptography.exceptions import InvalidSignature
+
+from labelstream.errors import Misconfigured, Rejected
+from labelstream.protection.signing_keys import fingerprint, load_private_key, load_public_key
+
+
+def sign_directory(directory: Path, signature: Path, private_key: Path) -> None:
+    """Sign every file below `directory` except `signature` itself, which lies directly in it."""
+    load_private_key(private_key)  # says which setting is wrong, before the library does
+    config = model_signing.signing.Config().use_elliptic_key_signer(private_key=private_key)
+    config.set_hashing_config(_hashing(signature)).sign(directory, signature)
+
+
+def verify_directory(directory: Path, signature: Path, public_keys: Sequence[Path]) -> dict[str, str]:
+    """Check a directory against its signature; return the SHA-256 of each file as it was signed, by name.
+
+    Any of `public_keys` may have signed. Raises Rejected: signature.missing, signature.foreign_key,
+    or signature.invalid, which names the files that were changed, added or taken away.
+    """
+    trusted = _trusted(public_keys)
+    if not signature.is_file():
+        raise Rejected("signature.missing", f"there is no {signature.name} in {directory.name}", "Fetch it again")
+    signer = _signer(signature)
+    if signer not in trusted:
+        raise Rejected(
+            "signature.foreign_key",
+            f"{directory.name} was signed with the key {signer}, trusted are {sorted(trusted)}",
+            "Add that public key to the trusted ones, if it is yours",
+        )
+    hashed = _Hashed(signature)
+    config = model_signing.verifying.Config().use_elliptic_key_verifier(public_key=trusted[signer])
+    try:
+        config.set_hashing_config(hashed).verify(directory, signature)
+    except InvalidSignature as error:
+        raise _invalid(directory, "the signature does not fit the key and statement in it") from error
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:  # whatever a parser meets
+        raise _invalid(directory, str(error) or type(error).__name__) from error
+    return hashed.digests
+
+
+class _Hashed:
+    """The library's hashing, which remembers what it found and lets no signature exempt a file."""
+
+    def __init__(self, signature: Path) -> None:
+        self._config = _hashing(signature)
+        self.digests: dict[str, str] = {}
+
+    def hash(self, model_path: Path, *, files_to_hash: Iterable[Path] | None = None) -> Any:
+        """Hash the directory."""
+        manifest = self._config.hash(model_path, files_to_hash=files_to_hash)
+        self.digests = {each.identifier: each.digest.digest_hex for each in manifest.resource_descriptors()}
+        return manifest
+
+    def add_ignored_paths(self, *, model_path: Path, paths: Iterable[str]) -> None:
+        """Ignore nothing beyond the signature, whatever the signed statement says."""
+
+
+def _hashing(signature: Path) -> Any:
+    return model_signing.hashing.Config().set_ignored_paths(paths=[Path(signature.name)], ignore_git_paths=False)
+
+
+def _trusted(public_keys: Sequence[Path]) -> dict[str, Path]:
+    if not public_keys:
+        raise Misconfigured("no public key is trusted, so no model can be: name at least one")
+    return {fingerprint(load_public_key(path)): path for path in public_keys}
+
+
+def _signer(signature: Path) -> str:
+    """Return the fingerprint of the key that a signature says it was made with."""
+    try:
+        return str(json.loads(signature.read_bytes())["verificationMaterial"]["publicKey"]["hint"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _invalid(signature.parent, f"{signature.name} is not an OpenSSF signature that names its key") from error
+
+
+def _invalid(directory: Path, reason: str) -> Rejected:
+    return Rejected("signature.invalid", f"{directory.name} is not what was signed: {reason}", "Fetch it again")

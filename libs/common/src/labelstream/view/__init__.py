@@ -1,0 +1,9 @@
+"""The annotation view: what `annotation-events` says of every annotation, now and as of any past offset.
+
+It is rebuilt from the stream and can be thrown away.
+"""
+
+from labelstream.view.annotations import AnnotationView
+from labelstream.view.entry import Counts, Entry, Held
+
+__all__ = ["AnnotationView", "Counts", "Entry", "Held"]

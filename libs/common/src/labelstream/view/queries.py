@@ -1,0 +1,66 @@
+"""The view's longer statements."""
+
+ENTRY = """
+SELECT change.revision, change.offset, change.flags, context.packed, content.packed, image.sha256, medium.name
+FROM name
+JOIN change ON change.name = name.id
+JOIN content ON content.id = change.content
+JOIN context ON context.id = content.context
+JOIN image ON image.id = content.image
+JOIN medium ON medium.id = content.medium
+WHERE name.project = :project AND name.name = :name AND change.offset <= :at
+ORDER BY change.offset DESC LIMIT 1
+"""
+
+# With max(), SQLite takes the other columns from the row that holds the maximum.
+_LATEST = """
+latest AS (
+  SELECT name, max(offset) AS offset, revision, flags, content FROM change WHERE offset <= :at GROUP BY name
+)
+"""
+
+# Of the annotations of one image the newest stands; of those that one message validated, the first by name.
+VALIDATED = f"""
+WITH {_LATEST},
+standing AS (
+  SELECT latest.*, content.image AS image, name.name AS text,
+    row_number() OVER (PARTITION BY content.image ORDER BY latest.offset DESC, name.name) AS place
+  FROM latest JOIN content ON content.id = latest.content JOIN name ON name.id = latest.name
+  WHERE latest.flags = 1 AND name.project = :project
+)
+SELECT standing.text, standing.revision, standing.offset, context.packed, content.packed,
+  image.sha256, medium.name, medium.split
+FROM standing
+JOIN content ON content.id = standing.content
+JOIN context ON context.id = content.context
+JOIN image ON image.id = standing.image
+JOIN medium ON medium.id = image.medium
+WHERE standing.place = 1
+ORDER BY standing.image
+"""  # noqa: S608 - put together from constants
+
+VALIDATIONS = """
+SELECT change.offset FROM change JOIN name ON name.id = change.name
+WHERE change.flags = 1 AND change.offset > :after AND name.project = :project
+ORDER BY change.offset
+"""
+
+COUNTS = f"""
+WITH {_LATEST}
+SELECT coalesce(sum(flags & 2 = 0), 0), coalesce(sum(flags = 1), 0), coalesce(sum(flags & 2 = 2), 0)
+FROM latest JOIN name ON name.id = latest.name WHERE name.project = :project
+"""  # noqa: S608 - put together from constants
+
+# A change that brings no content keeps the one that was there.
+CHANGE = """
+INSERT OR REPLACE INTO change (name, offset, revision, flags, content)
+SELECT name.id, :offset, :revision, :flags,
+  (SELECT content FROM change WHERE change.name = name.id ORDER BY offset DESC LIMIT 1)
+FROM name WHERE name.project = :project AND name.name = :name
+AND EXISTS (SELECT 1 FROM change WHERE change.name = name.id)
+"""
+
+CHANGE_WITH_CONTENT = """
+INSERT OR REPLACE INTO change (name, offset, revision, flags, content)
+VALUES (:name, :offset, :revision, :flags, :content)
+"""

@@ -1,0 +1,69 @@
+"""The view's tables, and how its file is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+VERSION = 1  # a file of another version is thrown away and rebuilt
+
+# `offset` is always an offset of annotation-events. Nothing is updated in `change` and `content`:
+# the state at an offset is each name's last change up to it.
+DDL = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;
+CREATE TABLE project (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE input (id INTEGER PRIMARY KEY, stream TEXT NOT NULL UNIQUE, last INTEGER NOT NULL);
+CREATE TABLE answer (offset INTEGER PRIMARY KEY, input INTEGER NOT NULL, input_offset INTEGER NOT NULL);
+CREATE TABLE message (key BLOB PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE name (id INTEGER PRIMARY KEY, project INTEGER NOT NULL, name TEXT NOT NULL, UNIQUE (project, name));
+CREATE TABLE medium (id INTEGER PRIMARY KEY, project INTEGER NOT NULL, name TEXT NOT NULL, split TEXT,
+                     UNIQUE (project, name));
+CREATE TABLE image (id INTEGER PRIMARY KEY, project INTEGER NOT NULL, sha256 BLOB NOT NULL, medium INTEGER NOT NULL,
+                    UNIQUE (project, sha256));
+CREATE TABLE context (id INTEGER PRIMARY KEY, packed BLOB NOT NULL UNIQUE);
+CREATE TABLE content (id INTEGER PRIMARY KEY, image INTEGER NOT NULL, medium INTEGER NOT NULL,
+                      context INTEGER NOT NULL, packed BLOB NOT NULL);
+CREATE TABLE change (name INTEGER NOT NULL, offset INTEGER NOT NULL, revision INTEGER NOT NULL, flags INTEGER NOT NULL,
+                     content INTEGER NOT NULL, PRIMARY KEY (name, offset)) WITHOUT ROWID;
+CREATE INDEX validation ON change (offset) WHERE flags = 1;
+CREATE TABLE held (project INTEGER NOT NULL, name TEXT NOT NULL, what INTEGER NOT NULL,
+                   PRIMARY KEY (project, name)) WITHOUT ROWID;
+"""
+
+VALIDATED = 1  # bits of change.flags
+DELETED = 2
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the view's file for writing; one of another version is begun anew."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = _open(path)
+    if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+        return connection
+    connection.close()
+    remove(path)
+    connection = _open(path)
+    connection.executescript(f"BEGIN; {DDL} PRAGMA user_version = {VERSION}; COMMIT;")
+    return connection
+
+
+def snapshot(path: Path) -> sqlite3.Connection:
+    """Open the committed state for reading; what is written meanwhile does not show."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    connection.execute("BEGIN")
+    return connection
+
+
+def remove(path: Path) -> None:
+    """Throw the view's files away."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    # The view is called from one thread at a time, but not always from the same one.
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")  # a lost tail is read from the stream again
+    connection.execute("PRAGMA temp_store = FILE")
+    return connection

@@ -1,0 +1,1 @@
+"""What producers say: the native form and the Azaion wire, both read into one `Submission`."""

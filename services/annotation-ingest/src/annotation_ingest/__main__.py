@@ -1,0 +1,13 @@
+"""Runs the service: `python -m annotation_ingest`."""
+
+from __future__ import annotations
+
+import sys
+
+from labelstream.service.serve import serve
+
+from annotation_ingest.app import NAME, main
+from annotation_ingest.settings import IngestSettings
+
+if __name__ == "__main__":
+    sys.exit(serve(NAME, IngestSettings, main))

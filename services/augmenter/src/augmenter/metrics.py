@@ -1,0 +1,7 @@
+"""What the augmenter counts, beside what every service does."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter
+
+VARIANTS = Counter("labelstream_augmenter_variants_total", "Images written into archives, originals included")

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from augmenter.domain import Limits
+from augmenter.handler import Augmenter
+from augmenter.pipeline import Pipeline
+from augmenter.recipe import Recipe, parse_recipe
+from labelstream.blobs.memory import MemoryBlobs
+from labelstream.errors import Misconfigured
+from labelstream.events.annotation import AnnotationSettled, Outcome
+from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS
+from labelstream.events.batch import BatchAugmented
+from labelstream.events.envelope import Envelope
+from labelstream.service.health import Health
+from labelstream.streams.amqp import decode
+from labelstream.streams.memory import MemoryBroker
+from labelstream.values import Position
+
+RECIPE = parse_recipe("name: small\nvariants: 1\ntransforms: [{kind: flip, p: 1}]\n", "small")
+SMALL = Limits(count=2, age_s=0.05)
+
+
+@dataclass
+class World:
+    """A broker, a store and a renderer; pipelines come and go."""
+
+    state: Path
+    renderer: Any
+    broker: MemoryBroker = field(default_factory=MemoryBroker)
+    blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
+    said: int = 0
+
+    async def say(self, *outcomes: Outcome, project: str = "default") -> None:
+        self.said += 1
+        event = AnnotationSettled(
+            input=Position(stream="annotations", offset=self.said),
+            message_key=f"{self.said}",
+            wire="native",
+            outcomes=outcomes,
+        )
+        envelope = Envelope.of(event, source="ingest", answers=str(self.said), project=project)
+        await self.broker.ensure_stream(ANNOTATION_EVENTS)
+        await self.broker.publisher(ANNOTATION_EVENTS, "ingest").publish([(self.said, envelope.to_message())])
+
+    async def record(self, name: str, drawn: Any, *, validated: bool = True, outcome: Any = "recorded") -> None:
+        await self.blobs.put(drawn.image.key, drawn.encoded)
+        await self.say(
+            Outcome(name=name, outcome=outcome, validated=validated, revision=1, annotation=drawn.annotation())
+        )
+
+    def pipeline(self, limits: Limits, recipe: Recipe = RECIPE) -> Pipeline:
+        health = Health()
+        return Pipeline(
+            "default",
+            self.broker,
+            Augmenter(self.blobs, self.renderer, recipe, limits, health),
+            self.state / "view.sqlite",
+            health,
+        )
+
+    def batches(self) -> list[BatchAugmented]:
+        found = []
+        for delivery in self.broker.stored(BATCH_EVENTS) or []:
+            envelope = Envelope.from_message(decode(delivery.raw))
+            assert envelope is not None
+            assert isinstance(envelope.event, BatchAugmented)
+            found.append(envelope.event)
+        return found
+
+    def names(self) -> list[str]:
+        return [member.name for batch in self.batches() for member in batch.members]
+
+    async def covered(self) -> None:
+        """Wait until every offset so far is answered."""
+        last = await self.broker.last_offset(ANNOTATION_EVENTS)
+        await self.until(lambda: bool(self.batches()) and self.batches()[-1].input.last == last)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not condition():  # noqa: ASYNC110  # a memory broker tells nobody
+                await asyncio.sleep(0.005)
+
+    @asynccontextmanager
+    async def running(self, limits: Limits = SMALL, recipe: Recipe = RECIPE) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as group:  # a pipeline that fails ends the test
+            task = group.create_task(self.pipeline(limits, recipe).run())
+            yield
+            task.cancel()
+
+
+@pytest.fixture
+def world(tmp_path: Path, renderer: Any) -> World:
+    return World(tmp_path, renderer)
+
+
+async def test_every_offset_is_answered_once_and_in_order(world: World, scene: Any) -> None:
+    async with world.running():
+        for n in range(5):
+            await world.record(f"n{n}", scene(n), validated=n != 1)
+        await world.say(Outcome(name="n1", outcome="validated", validated=True, revision=2))
+        await world.say(Outcome(name=None, outcome="rejected"))
+        await world.covered()
+    expected = 0
+    for batch in world.batches():
+        assert batch.input.first == expected
+        expected = batch.input.last + 1
+    assert world.names() == ["n0", "n2", "n3", "n4", "n1"]
+
+
+async def test_a_pipeline_goes_on_behind_what_it_said_and_not_before(world: World, scene: Any) -> None:
+    for n in range(4):
+        await world.record(f"n{n}", scene(n), validated=n < 3)
+    async with world.running():
+        await world.covered()
+    await world.record("n4", scene(4))
+    await world.say(Outcome(name="n3", outcome="validated", validated=True, revision=2))
+    async with world.running():
+        await world.covered()
+    assert world.names() == ["n0", "n1", "n2", "n4", "n3"]
+    assert world.renderer.rendered == 5
+
+
+async def test_content_is_looked_up_as_of_its_validation_though_the_view_is_ahead(world: World, scene: Any) -> None:
+    await world.record("a", scene(1), validated=False)
+    await world.say(Outcome(name="a", outcome="validated", validated=True, revision=2))
+    await world.record("a", scene(2), validated=False, outcome="edited")
+    async with world.running(Limits(age_s=0.05)):
+        await world.covered()
+    before = world.batches()
+    world.broker, older = MemoryBroker(), world.broker
+    await world.broker.ensure_stream(ANNOTATION_EVENTS)
+    for delivery in older.stored(ANNOTATION_EVENTS) or []:
+        world.broker.write_raw(ANNOTATION_EVENTS, delivery.raw)
+    async with world.running(Limits(age_s=0.05)):
+        await world.covered()
+    assert [m.image for batch in before for m in batch.members] == [scene(1).image.sha256]
+    assert world.batches()[0].members == before[0].members
+
+
+async def test_content_that_comes_back_in_a_later_batch_is_not_augmented_again(world: World, scene: Any) -> None:
+    async with world.running():
+        await world.record("a", scene(1))
+        await world.covered()
+        await world.say(Outcome(name="a", outcome="unvalidated", validated=False, revision=2))
+        await world.say(Outcome(name="a", outcome="validated", validated=True, revision=3))
+        await world.record("b", scene(1))
+        await world.covered()
+    assert world.names() == ["a"]
+
+
+async def test_another_recipe_begins_again_with_the_first_annotation(world: World, scene: Any) -> None:
+    await world.record("a", scene(1))
+    async with world.running():
+        await world.covered()
+    other = parse_recipe("name: other\nvariants: 2\n", "other")
+    async with world.running(recipe=other):
+        await world.until(lambda: world.batches()[-1].recipe == other.digest)
+    assert [(b.recipe, b.input.first) for b in world.batches()] == [(RECIPE.digest, 0), (other.digest, 0)]
+    assert world.names() == ["a", "a"]
+
+
+async def test_a_stream_that_was_made_anew_is_said_and_nothing_is_written(world: World, scene: Any) -> None:
+    await world.record("a", scene(1))
+    await world.record("b", scene(2))
+    async with world.running():
+        await world.covered()
+    emptied = MemoryBroker()
+    await emptied.ensure_stream(ANNOTATION_EVENTS)
+    await emptied.ensure_stream(BATCH_EVENTS)
+    batches = world.broker.stored(BATCH_EVENTS) or []
+    for delivery in batches:
+        emptied.write_raw(BATCH_EVENTS, delivery.raw)
+    world.broker = emptied
+    with pytest.raises(Misconfigured, match="made anew"):
+        await world.pipeline(Limits()).run()
+    assert len(emptied.stored(BATCH_EVENTS) or []) == len(batches)
+
+
+async def test_a_crash_between_archive_and_event_changes_nothing(world: World, scene: Any) -> None:
+    for n in range(6):
+        await world.record(f"n{n}", scene(n))
+    await world.broker.ensure_stream(BATCH_EVENTS)
+
+    class Died(Exception):
+        pass
+
+    class Dying(Augmenter):
+        async def handle(self, batch: Any) -> Envelope:
+            await super().handle(batch)
+            raise Died
+
+    whole = world.pipeline(Limits(count=2, age_s=0.05))
+    for _ in range(2):
+        a = whole.augmenter
+        dying = Dying(a.blobs, a.renderer, a.recipe, a.limits, a.health)
+        with pytest.raises(Died):
+            await Pipeline("default", world.broker, dying, world.state / "view.sqlite", Health()).run()
+    assert world.batches() == []
+    async with world.running():
+        await world.covered()
+    assert world.names() == [f"n{n}" for n in range(6)]
+    assert world.renderer.rendered == 6  # the archive of the first batch was there

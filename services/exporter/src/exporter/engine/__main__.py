@@ -1,0 +1,22 @@
+"""Exports one model: `python -m exporter.engine SPEC.json`; labelstream_yolo.engine says what it leaves."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from labelstream_yolo.engine import run_engine
+from labelstream_yolo.offline import prepare_ultralytics
+
+from exporter.engine.contract import ExportSpec
+
+
+def _export(spec: ExportSpec) -> dict[str, Any]:
+    prepare_ultralytics(spec.out_dir / "ultralytics", threads=1)
+    from exporter.engine.job import export  # imports torch, which must come after the preparation
+
+    return export(spec).model_dump(mode="json", by_alias=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run_engine(ExportSpec, lambda spec: spec.out_dir, _export))

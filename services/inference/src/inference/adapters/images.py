@@ -1,0 +1,81 @@
+"""Images as they come in: the header is judged before anything is decoded."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import cv2
+import numpy as np
+from labelstream.errors import Rejected
+from PIL import Image, UnidentifiedImageError
+
+from inference.domain import ImageLimits, Pixels, Size
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags: a decoder allocates whole tiles
+
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # strangers' damaged tags are no news of ours
+Image.MAX_IMAGE_PIXELS = None  # only headers are read with Pillow, and `ImageLimits` judges them
+
+
+def run_single_threaded() -> None:
+    """Keep OpenCV from starting threads of its own: requests run side by side already."""
+    cv2.setNumThreads(1)
+
+
+def decode(data: bytes, limits: ImageLimits) -> Pixels:
+    """Return an image (height, width, 3) BGR, turned as its EXIF orientation says.
+
+    Raises Rejected when it is too large, no image of a known format, or damaged.
+    """
+    limits.check_bytes(len(data))
+    if not data:
+        raise Rejected("image.empty", "the image has no bytes", "Send the file's content as the body or as `image`.")
+    size = _header(data)
+    limits.check_pixels(size.width, size.height)
+    if data.startswith(_PNG):
+        _check_chunks(data)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise _damaged(error.err) from error
+    if image is None:
+        raise _damaged("the decoder gave nothing back")
+    pixels: Pixels = image
+    return pixels
+
+
+def _header(data: bytes) -> Size:
+    """Return the pixels that decoding would take, read from the header alone."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+            tags = getattr(image, "tag_v2", {})
+    except UnidentifiedImageError as error:
+        raise Rejected(
+            "image.unknown_format",
+            "the content is not an image of a known format",
+            f"Send one of {', '.join(FORMATS)}.",
+        ) from error
+    except (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError) as error:
+        # What Pillow's readers raise for headers that contradict themselves.
+        raise _damaged(str(error)) from error
+    return Size(max(width, int(tags.get(_TILE_WIDTH, 0))), max(height, int(tags.get(_TILE_LENGTH, 0))))
+
+
+def _check_chunks(png: bytes) -> None:
+    """Raise Rejected when a chunk of a PNG says that it is longer than the file.
+
+    OpenCV 5.0 takes a chunk's word for its length and clears that much memory: up to 2 GB for 50 bytes.
+    """
+    at = len(_PNG)
+    while png[at + 4 : at + 8] != b"IEND":
+        at += 12 + int.from_bytes(png[at : at + 4], "big")  # length, type, content, checksum
+        if at >= len(png):
+            raise _damaged("a chunk is longer than the file, or the last one is missing")
+
+
+def _damaged(reason: str) -> Rejected:
+    return Rejected("image.damaged", f"the image can't be decoded: {reason}", "Save it again and send the new file.")

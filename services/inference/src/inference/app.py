@@ -1,0 +1,95 @@
+"""Wiring: settings → adapters → handler → what runs."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import httpx
+from fastapi import FastAPI
+from labelstream.blobs.ports import Blobs
+from labelstream.blobs.s3 import S3Blobs
+from labelstream.errors import Misconfigured
+from labelstream.service.health import Health
+from labelstream.service.http import serve_http
+from labelstream.streams.ports import Broker
+from labelstream.streams.rabbitmq import RabbitBroker
+
+from inference.adapters.delivery import Delivery
+from inference.adapters.grants import ExporterApi
+from inference.adapters.images import decode, run_single_threaded
+from inference.adapters.onnx import FORMAT, open_onnx
+from inference.adapters.shelf import DiskShelf
+from inference.api import build_api
+from inference.domain import ImageLimits
+from inference.follow import Follower
+from inference.handler import Activator
+from inference.loading import Loader
+from inference.models import Models
+from inference.patience import Patience
+from inference.ports import Grants
+from inference.settings import InferenceGroup, InferenceSettings
+from inference.standing import Dispensable, Standing
+from inference.telemetry import Telemetry
+from inference.workers import Workers
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One inference process, put together but not running."""
+
+    api: FastAPI
+    follower: Follower
+    telemetry: Telemetry
+    workers: Workers
+    models: Models
+
+
+async def main(settings: InferenceSettings, health: Health) -> None:
+    """Serve until cancelled."""
+    run_single_threaded()
+    beside = Dispensable(health)
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.inference.exporter_url))
+        broker = RabbitBroker(settings.broker, beside, f"inference.{settings.inference.replica}")
+        stack.push_async_callback(broker.close)
+        store = S3Blobs(settings.store, settings.store.model_bucket, beside)
+        stack.push_async_callback(store.close)
+        grants = ExporterApi(client, settings.inference.device_token)
+        replica = put_together(settings, health, broker, store, grants)
+        stack.callback(replica.workers.close)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(replica.follower.run())
+            tasks.create_task(replica.telemetry.run())
+            tasks.create_task(serve_http(replica.api, settings.http_host, settings.http_port))
+
+
+def put_together(settings: InferenceSettings, health: Health, broker: Broker, store: Blobs, grants: Grants) -> Replica:
+    """Connect the parts of a replica to each other."""
+    group = settings.inference
+    models = Models(settings.projects)
+    standing = Standing(health, models)
+    loader = build_loader(group)
+    shelf = DiskShelf(settings.state_dir / "models")
+    activator = Activator(models, shelf, loader, Delivery(store, grants, shelf, loader), group.replica)
+    patience = Patience(group.retry_first_s, group.retry_most_s, group.grant_patience_s)
+    telemetry = Telemetry(broker, group.replica, standing, patience)
+    workers = Workers(group.threads, group.queue_size)
+    limits = ImageLimits(group.max_image_bytes, group.max_pixels)
+    return Replica(
+        api=build_api(models, health, workers, limits, decode),
+        follower=Follower(broker, activator, telemetry, standing, patience),
+        telemetry=telemetry,
+        workers=workers,
+        models=models,
+    )
+
+
+def build_loader(group: InferenceGroup) -> Loader:
+    """Return what opens bundles with this device's key. Raises Misconfigured."""
+    lines = group.device_identity.get_secret_value().splitlines()
+    identities = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    if len(identities) != 1:
+        raise Misconfigured("LABELSTREAM_INFERENCE__DEVICE_IDENTITY must be one age private key")
+    return Loader(group.trusted_keys, identities[0], {FORMAT: open_onnx}, decode)

@@ -1,0 +1,160 @@
+"""Follows the promotions in `model-events`: at start the highest of each project, then each new one.
+
+One task reads the stream; one task for each project activates the newest promotion. What can't be had
+now is tried again until it can, or until a newer promotion replaces it. The old model serves meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import structlog
+from labelstream.errors import Rejected, Unavailable
+from labelstream.events.base import MODEL_EVENTS
+from labelstream.events.envelope import Envelope
+from labelstream.events.model import ModelPromoted
+from labelstream.streams.amqp import decode
+from labelstream.streams.message import Delivery
+from labelstream.streams.ports import Broker
+
+from inference.desk import Desk, Heard, Order
+from inference.handler import Activator
+from inference.metrics import ACTIVATIONS
+from inference.patience import Patience
+from inference.ports import NoGrant, TurnedAway
+from inference.standing import Standing
+from inference.telemetry import Telemetry
+
+log = structlog.get_logger()
+
+
+class Follower:
+    """Keeps the models of a replica at the newest promotions."""
+
+    def __init__(
+        self, broker: Broker, activator: Activator, telemetry: Telemetry, standing: Standing, patience: Patience
+    ) -> None:
+        """Follow the promotions of the projects that `activator` serves."""
+        self._broker = broker
+        self._activator = activator
+        self._telemetry = telemetry
+        self._standing = standing
+        self._patience = patience
+        self._desks = {project: Desk() for project in activator.models.projects}
+
+    async def run(self) -> None:
+        """Restore what was served before, then follow until cancelled."""
+        for project in self._desks:
+            await self._restore(project)
+        async with asyncio.TaskGroup() as tasks:
+            for project, desk in self._desks.items():
+                tasks.create_task(self._activate(project, desk))
+            await self._follow()
+
+    async def _restore(self, project: str) -> None:
+        try:
+            activated = await self._activator.restore(project)
+        except Rejected as error:
+            self._standing.refused(project, error.rule, error.reason)
+            return
+        if activated is None:
+            self._standing.awaits(project, "no promotion has been heard yet")
+            return
+        self._standing.serves(project)
+        self._telemetry.say(activated, project)
+
+    async def _follow(self) -> None:
+        last = await self._patience.until_there(self._last_offset, self._standing.cut_off)
+        reader = self._broker.reader(MODEL_EVENTS, "first")
+        history: dict[str, list[Heard]] = {project: [] for project in self._desks}
+        try:
+            offset = -1
+            while last is not None and offset < last:
+                for delivery in await reader.read():
+                    offset = delivery.offset
+                    for heard in self._read(delivery):
+                        history[heard.envelope.project].append(heard)
+            for heard_before in history.values():
+                self._take_highest(heard_before)
+            while True:
+                for delivery in await reader.read():
+                    for heard in self._read(delivery):
+                        self._take(heard)
+        finally:
+            await reader.close()
+
+    async def _last_offset(self) -> int | None:
+        await self._broker.ensure_stream(MODEL_EVENTS)
+        return await self._broker.last_offset(MODEL_EVENTS)
+
+    def _read(self, delivery: Delivery) -> Iterator[Heard]:
+        """Yield the promotion in a message, if it is one of a project that is served here."""
+        self._standing.read(MODEL_EVENTS, delivery.offset)
+        try:
+            envelope = Envelope.from_message(decode(delivery.raw))
+        except Rejected as error:
+            log.warning("event.unreadable", stream=MODEL_EVENTS, offset=delivery.offset, rule=error.rule)
+            return
+        if envelope and envelope.project in self._desks and isinstance(envelope.event, ModelPromoted):
+            yield Heard(envelope, envelope.event)
+
+    def _take_highest(self, history: list[Heard]) -> None:
+        """Follow the highest promotion that is believed; older ones are history."""
+        for heard in sorted(history, key=lambda each: each.promotion.number, reverse=True):
+            if self._take(heard):
+                return
+
+    def _take(self, heard: Heard) -> bool:
+        """Put a promotion on its project's desk, unless it is not to be believed."""
+        project = heard.envelope.project
+        try:
+            statement = self._activator.check(project, heard.promotion)
+        except Rejected as error:
+            self._refuse(heard, error)
+            return False
+        self._activator.believe(statement)
+        if not self._activator.serves(statement):
+            self._desks[project].put(Order(heard, statement))
+        return True
+
+    async def _activate(self, project: str, desk: Desk) -> None:
+        while True:
+            order = await desk.take()
+            try:
+                await self._persist(project, order, desk)
+            except Rejected as error:
+                self._refuse(order.heard, error)
+
+    async def _persist(self, project: str, order: Order, desk: Desk) -> None:
+        """Activate, again and again while something is away, until a newer order comes."""
+        begun, said = time.monotonic(), False
+        for pause in self._patience.pauses():
+            try:
+                activated = await self._activator.activate(order.statement, order.heard.promotion)
+            except Unavailable as error:
+                self._standing.awaits(project, str(error))
+                if isinstance(error, NoGrant) and not said and self._lasts(error, begun):
+                    said = True
+                    self._refuse(order.heard, Rejected(error.rule, error.reason, error.hint))
+                if await desk.newer_within(pause):
+                    return
+            else:
+                self._standing.serves(project)
+                ACTIVATIONS.labels(project, "activated").inc()
+                log.info("model.activated", project=project, **activated.model_dump())
+                self._telemetry.say(activated, project, order.heard.envelope)
+                return
+
+    def _lasts(self, error: NoGrant, begun: float) -> bool:
+        """Say whether the want of a grant is more than its maker being a moment behind."""
+        return isinstance(error, TurnedAway) or time.monotonic() - begun >= self._patience.grant_s
+
+    def _refuse(self, heard: Heard, error: Rejected) -> None:
+        project = heard.envelope.project
+        failed = self._activator.failed(project, heard.promotion, error)
+        self._standing.refused(project, error.rule, f"promotion {failed.number} of {failed.model}: {error.reason}")
+        ACTIVATIONS.labels(project, "refused").inc()
+        log.error("model.refused", project=project, hint=error.hint, **failed.model_dump())
+        self._telemetry.say(failed, project, heard.envelope)

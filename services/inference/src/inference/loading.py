@@ -1,0 +1,58 @@
+"""From a directory of sealed files to a proven model in memory; the same with and without a network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labelstream.bundle import Artifact, GrantContent, Manifest
+from labelstream.errors import Rejected
+from labelstream.protection.bundling import verify_bundle
+from labelstream.protection.grants import check_grant, open_grant
+
+from inference.golden import check_golden
+from inference.models import ServingModel
+from inference.ports import Decode, OpenEngine
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Opens bundles: the signature first, then the seal, then the golden images."""
+
+    trusted_keys: Sequence[Path]
+    device_identity: str = field(repr=False)
+    engines: dict[str, OpenEngine]  # by artifact format
+    decode: Decode
+
+    def open_grant(self, grant: bytes, *, model: str, project: str) -> GrantContent:
+        """Open this device's grant of a model. Raises Rejected."""
+        content = open_grant(grant, self.device_identity, now_ms=int(time.time() * 1000))
+        check_grant(content, model=model, project=project)
+        return content
+
+    def load(self, directory: Path, grant: bytes, promotion: int) -> ServingModel:
+        """Return the model that lies sealed in `directory`; what is opened stays in memory.
+
+        Raises Rejected when the bundle is not what was signed, does not open, or gives other answers.
+        """
+        verified = verify_bundle(directory, self.trusted_keys)
+        manifest = verified.manifest
+        content = self.open_grant(grant, model=manifest.model, project=manifest.project)
+        artifact = self._choose(manifest)
+        opened = verified.open(content.identity, [artifact.name])
+        engine = self.engines[artifact.format](manifest, artifact.name, opened.artifacts[artifact.name])
+        check_golden(engine, opened.golden, manifest.thresholds, self.decode)
+        return ServingModel(manifest, promotion, engine)
+
+    def _choose(self, manifest: Manifest) -> Artifact:
+        """Return the first artifact that an engine of ours runs; the exporter lists the fastest first."""
+        for artifact in manifest.artifacts:
+            if artifact.format in self.engines:
+                return artifact
+        raise Rejected(
+            "model.no_artifact_for_us",
+            f"the bundle holds {[each.name for each in manifest.artifacts]}, run here are {sorted(self.engines)}",
+            "Export the model in one of those formats.",
+        )

@@ -1,0 +1,101 @@
+"""What inference needs of the world, as its handlers see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from labelstream.bundle import Manifest
+from labelstream.errors import Unavailable
+from labelstream.events.model import ModelPromoted
+from labelstream.protection.promotions import PromotionStatement
+
+from inference.domain import ImageLimits, Pixels
+from inference.engine import Engine
+
+# Returns an image (height, width, 3) BGR, turned as its EXIF orientation says. Raises Rejected.
+Decode = Callable[[bytes, ImageLimits], Pixels]
+
+# Opens an artifact (its name, its content) of a bundle and runs it once. Raises Rejected.
+OpenEngine = Callable[[Manifest, str, bytes], Engine]
+
+
+class NoGrant(Unavailable):
+    """The exporter gives this device no grant of the model now; somebody may change that, so it is asked again."""
+
+    rule = "grant.missing"
+    hint = "Grant the model to this device."
+
+
+class TurnedAway(NoGrant):
+    """The exporter does not know this device, or no longer."""
+
+    rule = "grant.refused"
+    hint = "Enrol the device for the project, or give it its current token."
+
+
+class Grants(Protocol):
+    """Where a device gets what lets it open a model."""
+
+    async def fetch(self, project: str, model: str) -> bytes:
+        """Return the sealed grant. Raises NoGrant, Unavailable."""
+        ...
+
+
+class Deliveries(Protocol):
+    """Where sealed bundles come from."""
+
+    async def fetch(self, statement: PromotionStatement, promotion: ModelPromoted) -> Path:
+        """Put the promoted model's sealed files and grant on the shelf; return the signed directory.
+
+        Raises Rejected when a part is not what was promised, Unavailable when it can't be had now.
+        """
+        ...
+
+
+class Highest(NamedTuple):
+    """The highest promotion that was believed."""
+
+    number: int
+    model: str
+
+
+class Shelf(Protocol):
+    """What outlives a restart: the sealed bundle in service, its grant, and how far promotions have come."""
+
+    def highest(self, project: str) -> Highest:
+        """Return the highest promotion that was believed; number 0 when there was none."""
+        ...
+
+    def remember(self, project: str, highest: Highest) -> None:
+        """Never believe a lower number again."""
+        ...
+
+    def place(self, project: str, number: int) -> Path:
+        """Return an empty directory to put the sealed files of promotion `number` into."""
+        ...
+
+    def bundle(self, project: str, number: int) -> Path:
+        """Return where the signed directory of promotion `number` lies."""
+        ...
+
+    def put_grant(self, project: str, number: int, grant: bytes) -> None:
+        """Keep this device's grant of the model of promotion `number`."""
+        ...
+
+    def grant(self, project: str, number: int) -> bytes:
+        """Return this device's grant of the model of promotion `number`."""
+        ...
+
+    def serve(self, project: str, promotion: ModelPromoted) -> None:
+        """Keep `promotion` as the one in service and remove the files of others."""
+        ...
+
+    def serving(self, project: str) -> ModelPromoted | None:
+        """Return the promotion that was in service, when its sealed files are still here."""
+        ...
+
+    def discard(self, project: str, number: int) -> None:
+        """Remove the files of promotion `number`."""
+        ...

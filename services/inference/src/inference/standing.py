@@ -1,0 +1,93 @@
+"""What /readyz says of the models: ready means that every project has one that answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labelstream.events.base import MODEL_EVENTS, SERVING_EVENTS
+from labelstream.service.health import Health
+
+from inference.metrics import PROMOTION
+from inference.models import Models
+
+
+class Dispensable(Health):
+    """The health of what a replica works without: broker and store are needed for the next model only."""
+
+    def __init__(self, replica: Health) -> None:
+        """Tell `replica` of absences as something to look at, not as a reason to get no requests."""
+        super().__init__()
+        self._replica = replica
+
+    def waiting(self, what: str, reason: str) -> None:
+        """Say that `what` is away."""
+        self._replica.degraded(what, reason)
+
+    def ready(self, what: str) -> None:
+        """Say that `what` is there (again)."""
+        self._replica.degraded(what, None)
+
+    def degraded(self, what: str, reason: str | None) -> None:
+        """Say that somebody should look at `what`."""
+        self._replica.degraded(what, reason)
+
+
+@dataclass
+class Standing:
+    """Keeps health in step with the models. With a model in service a failure only degrades."""
+
+    health: Health
+    models: Models
+
+    def __post_init__(self) -> None:
+        for project in self.models.projects:
+            self.health.waiting(_what(project), "the service has just started")
+
+    def awaits(self, project: str, reason: str) -> None:
+        """Say that a project's next model can't be had now."""
+        if self.models.current(project) is None:
+            self.health.waiting(_what(project), reason)
+        else:
+            self.health.degraded(_what(project), f"an older model serves: {reason}")
+
+    def refused(self, project: str, rule: str, reason: str) -> None:
+        """Say that a promotion was refused."""
+        self.health.degraded(_what(project), f"{rule}: {reason}")
+        if self.models.current(project) is None:
+            self.health.waiting(_what(project), f"{rule}: {reason}")
+
+    def serves(self, project: str) -> None:
+        """Say which model answers now."""
+        self.health.ready(_what(project))
+        self.health.degraded(_what(project), None)
+        serving = self.models.serving()
+        PROMOTION.labels(project).set(serving[project].promotion)
+        self.health.fact(
+            "model",
+            {
+                name: {
+                    "model": model.manifest.model,
+                    "promotion": model.promotion,
+                    "artifact": model.engine.artifact,
+                    "backend": model.engine.backend,
+                    "dataset": model.manifest.dataset_id,
+                }
+                for name, model in serving.items()
+            },
+        )
+
+    def read(self, stream: str, offset: int) -> None:
+        """Say how far a stream has been read."""
+        self.health.handled(stream, offset)
+
+    def cut_off(self, reason: str | None) -> None:
+        """Say that promotions can't be heard; None when they can again."""
+        self.health.degraded(MODEL_EVENTS, reason)
+
+    def unheard(self, reason: str | None) -> None:
+        """Say that nobody hears what this replica says; None when they do again."""
+        self.health.degraded(SERVING_EVENTS, reason)
+
+
+def _what(project: str) -> str:
+    return f"model of {project}"

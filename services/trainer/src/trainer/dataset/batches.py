@@ -1,0 +1,107 @@
+"""Where the variants of every content lie: a fold over `batch-events`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgpack
+from labelstream.events.batch import BatchAugmented, LeftOut, Member
+from labelstream.events.envelope import Envelope
+from labelstream.values import FileRef
+
+
+@dataclass(frozen=True)
+class StoredVariant:
+    """One variant inside an archive."""
+
+    variant: int
+    path: str
+    sha256: str
+    boxes: int
+
+
+@dataclass(frozen=True)
+class StoredContent:
+    """The variants of one content, and the archive that holds them."""
+
+    archive: FileRef
+    variants: tuple[StoredVariant, ...]
+
+
+class BatchIndex:
+    """Which archive holds the variants of (image, labels), for each project and recipe.
+
+    One thread folds while others may ask.
+    """
+
+    def __init__(self) -> None:
+        self._archives: list[FileRef] = []
+        self._books: dict[tuple[str, str], _Book] = {}  # by project and recipe
+        self._recipes: dict[str, list[str]] = {}  # of each project, the one used last at the end
+
+    def fold(self, _offset: int, envelope: Envelope) -> None:
+        """Take one event of `batch-events` into account."""
+        event = envelope.event
+        if not isinstance(event, BatchAugmented):
+            return
+        book = self._books.setdefault((envelope.project, event.recipe), _Book({}, {}))
+        older = [recipe for recipe in self._recipes.get(envelope.project, []) if recipe != event.recipe]
+        self._recipes[envelope.project] = [*older, event.recipe]
+        book.covered(event.input.first, event.input.last)
+        archives = [event.archive, *event.more_archives] if event.archive else []
+        numbers = range(len(self._archives), len(self._archives) + len(archives))
+        self._archives += archives
+        for member in event.members:
+            book.add(member, numbers[member.archive])
+        for left_out in event.left_out:
+            book.leave_out(left_out)
+
+    def recipe(self, project: str, cut: int = -1) -> str | None:
+        """Return the recipe that was used last and answers every offset up to `cut`; None when there is none."""
+        recipes = reversed(self._recipes.get(project, []))
+        return next((recipe for recipe in recipes if self.coverage(project, recipe) >= cut), None)
+
+    def coverage(self, project: str, recipe: str) -> int:
+        """Return the offset of `annotation-events` up to which everything is answered; -1 when nothing is."""
+        book = self._books.get((project, recipe))
+        return book.coverage if book else -1
+
+    def find(self, project: str, recipe: str, content: tuple[str, str], cut: int) -> StoredContent | None:
+        """Return the variants of a content that was validated up to the offset `cut`; None when it was left out."""
+        book = self._books.get((project, recipe))
+        packed = book.members.get(_key(content)) if book else None
+        if packed is None:
+            return None
+        offset, archive, variants = msgpack.unpackb(packed)
+        if offset > cut:
+            return None  # an earlier attempt failed; a dataset of that time goes without it, then and now
+        stored = (StoredVariant(number, path, sha256.hex(), boxes) for number, path, sha256, boxes in variants)
+        return StoredContent(self._archives[archive], tuple(stored))
+
+    def reason(self, project: str, recipe: str, content: tuple[str, str]) -> str | None:
+        """Return why a content was left out, if it was."""
+        book = self._books.get((project, recipe))
+        return book.reasons.get(_key(content)) if book else None
+
+
+@dataclass
+class _Book:
+    members: dict[bytes, bytes]  # content → packed: a million variants are common
+    reasons: dict[bytes, str]
+    coverage: int = -1
+
+    def covered(self, first: int, last: int) -> None:
+        if first <= self.coverage + 1:
+            self.coverage = max(self.coverage, last)
+
+    def add(self, member: Member, archive: int) -> None:
+        variants = [(v.variant, v.image_path, bytes.fromhex(v.sha256), v.boxes) for v in member.variants]
+        packed = msgpack.packb([member.offset, archive, variants])
+        self.members.setdefault(_key((member.image, member.labels)), packed)  # the first stands
+
+    def leave_out(self, left_out: LeftOut) -> None:
+        self.reasons.setdefault(_key((left_out.image, left_out.labels)), left_out.reason)
+
+
+def _key(content: tuple[str, str]) -> bytes:
+    return bytes.fromhex(content[0] + content[1])

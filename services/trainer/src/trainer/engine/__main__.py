@@ -1,0 +1,22 @@
+"""Trains one detector: `python -m trainer.engine SPEC.json`; labelstream_yolo.engine says what it leaves."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from labelstream_yolo.engine import run_engine
+from labelstream_yolo.offline import prepare_ultralytics
+
+from trainer.engine.contract import TrainingSpec
+
+
+def _train(spec: TrainingSpec) -> dict[str, Any]:
+    prepare_ultralytics(spec.out_dir / "ultralytics", spec.recipe.threads)
+    from trainer.engine.job import train  # imports torch, which must come after the preparation
+
+    return train(spec).model_dump(mode="json")
+
+
+if __name__ == "__main__":
+    sys.exit(run_engine(TrainingSpec, lambda spec: spec.out_dir, _train))

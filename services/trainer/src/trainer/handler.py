@@ -1,0 +1,213 @@
+"""Decides trainings and says how they go: the one writer of `training-events`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from labelstream.blobs.ports import Blobs
+from labelstream.classes import ClassSchema
+from labelstream.datasets.splits import Ratios
+from labelstream.events.envelope import Envelope
+from labelstream.events.training import (
+    TrainingEvent,
+    TrainingFailed,
+    TrainingFinished,
+    TrainingProgressed,
+    TrainingRequested,
+    TrainingStarted,
+)
+from labelstream.jobs.desk import Desk, Standing
+from labelstream.jobs.ports import Job, JobQueue
+from labelstream.service.health import Health
+from labelstream.streams.journal import Journal
+from labelstream.view import AnnotationView
+from pydantic import TypeAdapter
+
+from trainer.dataset.batches import BatchIndex
+from trainer.dataset.build import DatasetPlan, build, store
+from trainer.domain import JobBook, JobState, job_id, refusal
+from trainer.engine.contract import Progress
+from trainer.policy import Cut, due
+from trainer.recipe import TrainingRecipe
+from trainer.settings import TrainerGroup
+from trainer.worker import PROGRESS, QUEUE, TrainingLeft, TrainingOrder
+
+NAME = "trainer"
+REQUESTS = "requests.trainer"
+EPOCHS = TypeAdapter(list[Progress])
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Decider:
+    """Requests a training when one is due, offers it to workers, and publishes what they found."""
+
+    journal: Journal
+    book: JobBook
+    view: AnnotationView
+    index: BatchIndex
+    queue: JobQueue
+    desk: Desk
+    blobs: Blobs
+    recipe: TrainingRecipe
+    schemas: Mapping[str, ClassSchema]
+    settings: TrainerGroup
+    health: Health
+    asked: list[Cut] = field(default_factory=list)
+
+    async def tick(self) -> None:
+        """Do whatever is due; raises Unavailable, and does the rest when it is called again."""
+        await self._take_requests()
+        for project in self.schemas:
+            await self._decide(project)
+        for state in self.book.open_jobs():
+            await self._follow(state)
+
+    # ---- deciding
+
+    async def _take_requests(self) -> None:
+        while (taken := await self.queue.take(REQUESTS, wait_s=0)) is not None:
+            cut = taken.job.payload.get("cut")
+            if taken.job.project in self.schemas and isinstance(cut, int):
+                self.asked.append(Cut(taken.job.project, cut, "request", taken))
+                continue
+            log.error("request.rejected", job=taken.job.id, project=taken.job.project, cut=cut)
+            await taken.done()
+
+    async def _decide(self, project: str) -> None:
+        readable = self._readable(project)
+        for cut in [each for each in self.asked if each.project == project and each.offset <= readable]:
+            await self._request(cut)
+            self.asked.remove(cut)
+            if cut.request is not None:
+                await cut.request.done()
+        last = self.book.last_cuts.get(project, -1)
+        validated = self.view.validations(project, after=last)
+        self.health.fact(
+            "next_training",
+            {
+                "validated_since_last": len(validated),
+                "needed": self.settings.min_new or None,
+                "asked_for": [each.offset for each in self.asked],
+            },
+        )
+        offset = due(validated, self.settings.min_new, readable)
+        if offset is not None:
+            await self._request(Cut(project, offset, "policy"))
+
+    def _readable(self, project: str) -> int:
+        """Return the offset up to which annotations were read and augmented."""
+        recipe = self.index.recipe(project)
+        covered = self.index.coverage(project, recipe) if recipe else -1
+        return min(covered, -1 if self.view.position is None else self.view.position)
+
+    async def _request(self, cut: Cut) -> None:
+        """Build the dataset of a cut and say that a training on it is due; the same dataset is the same job."""
+        recipe = self.index.recipe(cut.project, cut.offset)
+        if recipe is None:
+            raise RuntimeError(f"no recipe covers {cut.project} up to {cut.offset}, although it was readable")
+        plan = DatasetPlan(
+            project=cut.project,
+            cut=cut.offset,
+            recipe=recipe,
+            class_schema=self.schemas[cut.project],
+            ratios=_ratios(self.settings),
+            salt=self.settings.split_salt,
+        )
+        dataset = await store(self.blobs, await build(self.view, self.index, plan))
+        self.health.fact("dataset", {"id": dataset.id, "project": cut.project, "samples": dataset.samples})
+        job = job_id(cut.project, dataset.id, self.recipe.digest)
+        if job in self.book.jobs:
+            log.info("training.known", job=job, dataset=dataset.id)
+            self.book.last_cuts[cut.project] = max(cut.offset, self.book.last_cuts.get(cut.project, -1))
+            return
+        requested = TrainingRequested(
+            job=job,
+            cause=cut.cause,
+            dataset=dataset,
+            recipe=self.recipe.model_dump(mode="json"),
+            recipe_digest=self.recipe.digest,
+        )
+        await self._say(requested, cut.project, job)
+
+    # ---- following
+
+    async def _follow(self, state: JobState) -> None:
+        """Publish what became of a job since we last looked."""
+        requested = state.requested
+        reason = refusal(requested.dataset, self.settings.min_test_images)
+        if reason is not None and state.attempt == 0:
+            failed = TrainingFailed(job=requested.job, attempt=0, rule="dataset.too_small", reason=reason)
+            return await self._say(failed, state.project, requested.job, state.envelope)
+        standing = await self.desk.standing(state.project, requested.job)
+        if standing is not None:
+            await self._tell_progress(state, standing)
+            ending = _ending(requested, standing)
+            if ending is not None:
+                return await self._say(ending, state.project, requested.job, state.envelope)
+        await self.desk.offer(QUEUE, _job(state), standing)
+        return None
+
+    async def _tell_progress(self, state: JobState, standing: Standing) -> None:
+        job, attempt = state.requested.job, standing.attempt
+        if attempt > state.attempt:
+            started = TrainingStarted(job=job, attempt=attempt, worker=standing.worker)
+            await self._say(started, state.project, f"{job}/{attempt}", state.envelope)
+        left = await self.desk.left(state.project, job, attempt, PROGRESS)
+        for progress in EPOCHS.validate_json(left) if left else []:
+            if progress.epoch <= state.epochs_said:
+                continue
+            fields = progress.model_dump(include=set(TrainingProgressed.model_fields))
+            event = TrainingProgressed(job=job, attempt=attempt, **fields)
+            await self._say(event, state.project, f"{job}/{attempt}/{progress.epoch}", state.envelope)
+
+    async def _say(self, event: TrainingEvent, project: str, answers: str, cause: Envelope | None = None) -> None:
+        envelope = Envelope.of(
+            event,
+            source=NAME,
+            answers=answers,
+            project=project,
+            flow=cause.flow if cause else "",
+            traceparent=cause.traceparent if cause else "",
+        )
+        await self.journal.append(NAME, [(self.journal.sequences[NAME] + 1, envelope)])
+        log.info(event.type, project=project, job=event.job)
+
+
+def _job(state: JobState) -> Job:
+    requested = state.requested
+    order = TrainingOrder(dataset=requested.dataset, recipe=TrainingRecipe.model_validate(requested.recipe))
+    return Job(
+        project=state.project,
+        id=requested.job,
+        payload=order.model_dump(mode="json"),
+        flow=state.envelope.flow,
+        traceparent=state.envelope.traceparent,
+    )
+
+
+def _ending(requested: TrainingRequested, standing: Standing) -> TrainingFinished | TrainingFailed | None:
+    job, attempt = requested.job, standing.attempt
+    if standing.failure is not None:
+        return TrainingFailed(job=job, attempt=attempt, rule=standing.failure.rule, reason=standing.failure.reason)
+    if standing.result is None:
+        return None
+    left = TrainingLeft.model_validate_json(standing.result)
+    return TrainingFinished(
+        job=job,
+        attempt=attempt,
+        dataset=requested.dataset,
+        weights=left.weights,
+        architecture=left.architecture,
+        best_epoch=left.best_epoch,
+        validation=left.validation,
+        test=left.test,
+    )
+
+
+def _ratios(settings: TrainerGroup) -> Ratios:
+    train, val, test = settings.split_ratios
+    return Ratios(train=train, val=val, test=test)

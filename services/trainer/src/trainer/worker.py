@@ -1,0 +1,85 @@
+"""Trains: the worker's side of a training job."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import structlog
+from labelstream.blobs.ports import Blobs
+from labelstream.events.training import DatasetRef, Metrics
+from labelstream.jobs.worker import Attempt, JobFailed, TryAgain
+from labelstream.service.health import Health
+from labelstream.values import FileRef, Value
+
+from trainer.dataset.materialise import materialise
+from trainer.engine.contract import ARCHITECTURE, WEIGHTS, Progress, TrainingSpec
+from trainer.engine.process import EngineFailedError, run_training
+from trainer.recipe import TrainingRecipe
+
+QUEUE = "jobs.train"
+PROGRESS = "progress.json"  # a list of Progress, one for each epoch of the attempt
+
+log = structlog.get_logger()
+
+
+class TrainingOrder(Value):
+    """What a training job asks for."""
+
+    dataset: DatasetRef
+    recipe: TrainingRecipe
+
+
+class TrainingLeft(Value):
+    """What a finished attempt leaves for the decider."""
+
+    weights: FileRef
+    architecture: FileRef
+    best_epoch: int
+    validation: Metrics
+    test: Metrics
+
+
+@dataclass(frozen=True)
+class TrainingWork:
+    """Lays the dataset out on disk, trains in a subprocess, leaves weights and metrics in the store."""
+
+    blobs: Blobs
+    health: Health
+    scratch: Path
+
+    async def do(self, attempt: Attempt) -> TrainingLeft:
+        """Train one job; a job that was interrupted on this machine goes on from its checkpoint."""
+        job = attempt.job
+        order = TrainingOrder.model_validate(job.payload)
+        folder = await materialise(
+            self.blobs, self.health, order.dataset.description, self.scratch / "datasets" / order.dataset.id
+        )
+        out_dir = self.scratch / "jobs" / job.id
+        epochs: list[Progress] = []
+
+        async def on_progress(progress: Progress) -> None:
+            epochs.append(progress)
+            log.info("epoch.ended", job=job.id, **progress.model_dump(include={"epoch", "epochs", "map50"}))
+            await attempt.put(PROGRESS, orjson.dumps([e.model_dump() for e in epochs]))
+
+        spec = TrainingSpec(data=folder, recipe=order.recipe, out_dir=out_dir)
+        try:
+            result = await run_training(spec, on_progress, asyncio.Event())
+        except EngineFailedError as error:
+            log.warning("engine.failed", job=job.id, rule=error.rule, reason=error.reason, tail=error.log_tail)
+            if error.rule == "engine-died":
+                raise TryAgain(error.reason) from error
+            raise JobFailed(f"training.{error.rule}", error.reason) from error
+        left = TrainingLeft(
+            weights=await attempt.upload(result.weights, WEIGHTS),
+            architecture=await attempt.upload(result.architecture, ARCHITECTURE),
+            best_epoch=result.best_epoch,
+            validation=result.validation,
+            test=result.test,
+        )
+        await asyncio.to_thread(shutil.rmtree, out_dir, ignore_errors=True)
+        return left
