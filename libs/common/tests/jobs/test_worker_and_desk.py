@@ -9,10 +9,11 @@ import pytest
 from labelstream import keys
 from labelstream.blobs.leases import Leases
 from labelstream.blobs.memory import MemoryBlobs
+from labelstream.errors import Rejected
 from labelstream.jobs.desk import MAX_ATTEMPTS, Desk
 from labelstream.jobs.memory import MemoryJobQueue
 from labelstream.jobs.ports import Job
-from labelstream.jobs.worker import LEASE, Attempt, JobFailed, TryAgain, Worker
+from labelstream.jobs.worker import LEASE, Attempt, TryAgain, Worker
 from labelstream.service.health import Health
 from labelstream.values import Value
 
@@ -89,7 +90,7 @@ async def test_two_workers_do_a_job_that_was_queued_many_times_once(office):
 
 async def test_a_failure_carries_its_rule_and_reason(office):
     async def fail(_: Attempt) -> Answer:
-        raise JobFailed("test.hopeless", "the number 7 is not even")
+        raise Rejected("test.hopeless", "the number 7 is not even", "Send 8.")
 
     standing = await office.until_ended(office.worker("w", fail))
     assert (standing.failure.rule, standing.failure.reason) == ("test.hopeless", "the number 7 is not even")

@@ -11,11 +11,11 @@ from pathlib import Path
 import structlog
 from labelstream import keys
 from labelstream.blobs.ports import Blobs
-from labelstream.datasets.description import DatasetDescription
-from labelstream.datasets.manifest import Manifest
+from labelstream.datasets.loading import load_description, load_manifest
+from labelstream.errors import Rejected
 from labelstream.events.model import Agreement
 from labelstream.events.training import DatasetRef
-from labelstream.jobs.worker import Attempt, JobFailed, TryAgain
+from labelstream.jobs.worker import Attempt, TryAgain
 from labelstream.labels import Box
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
@@ -26,6 +26,7 @@ from exporter.engine.process import EngineFailedError, run_export
 
 ONNX_FP32 = "onnx-fp32"
 QUEUE = "jobs.export.onnx"
+STORE = "object store"
 
 log = structlog.get_logger()
 
@@ -90,7 +91,7 @@ class ExportWork:
             log.warning("engine.failed", job=attempt.job.id, rule=error.rule, reason=error.reason, tail=error.log_tail)
             if error.rule == "engine-died":
                 raise TryAgain(error.reason) from error
-            raise JobFailed(f"export.{error.rule}", error.reason) from error
+            raise Rejected(f"export.{error.rule}", error.reason, "The worker's log has more.") from error
         left = ExportLeft(
             artifact=await attempt.upload(result.artifact, "onnx-fp32.onnx"),
             agreement=result.agreement,
@@ -103,14 +104,9 @@ class ExportWork:
 
     async def _test_images(self, project: str, order: ExportOrder, folder: Path) -> dict[Path, FileRef]:
         """Fetch the dataset's test images, at most `proof_images`, in the order of their digests."""
-        stored = await patiently(self.health, "object store", lambda: self.blobs.get(order.dataset.description.key))
-        description = DatasetDescription.from_json(stored.data)
-        if description.manifest is None:
-            raise JobFailed("export.no_manifest", f"dataset {description.id} was never stored whole")
-        key = description.manifest.key
-        manifest = Manifest.from_parquet(
-            (await patiently(self.health, "object store", lambda: self.blobs.get(key))).data
-        )
+        reference = order.dataset.description
+        description = await patiently(self.health, STORE, lambda: load_description(self.blobs, reference))
+        manifest = await patiently(self.health, STORE, lambda: load_manifest(self.blobs, description))
         rows = sorted(manifest.rows(["test"]), key=lambda row: row.image)[: order.proof_images]
         return await self._fetch_images(project, [(row.image, Path(row.path).suffix) for row in rows], folder)
 
@@ -125,8 +121,10 @@ class ExportWork:
     async def _fetch(self, file: FileRef, path: Path) -> Path:
         """Download a file and check that it is what its name says."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        await patiently(self.health, "object store", lambda: self.blobs.download(file.key, path))
+        await patiently(self.health, STORE, lambda: self.blobs.download(file.key, path))
         found = await asyncio.to_thread(sha256_file, path)
         if found != file.sha256:
-            raise JobFailed("export.wrong_content", f"{file.key} holds {found}, not {file.sha256}")
+            raise Rejected(
+                "export.wrong_content", f"{file.key} holds {found}, not {file.sha256}", "Restore the object."
+            )
         return path

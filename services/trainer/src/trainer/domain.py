@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from labelstream.events.envelope import Envelope
 from labelstream.events.training import (
-    DatasetRef,
     TrainingCancelled,
     TrainingFailed,
     TrainingFinished,
@@ -64,16 +63,3 @@ class JobBook:
     def open_jobs(self) -> list[JobState]:
         """Return the jobs that have not ended, oldest first."""
         return [state for state in self.jobs.values() if not state.ended]
-
-
-def refusal(dataset: DatasetRef, min_test_images: int) -> str | None:
-    """Say why a training on this dataset would be worthless, with the numbers that are missing; None when it is not."""
-    lacking = [
-        f"{dataset.samples.get(split, 0)} samples in {split}"
-        for split in ("train", "val")
-        if not dataset.samples.get(split)
-    ]
-    if dataset.test_images < min_test_images:
-        missing = min_test_images - dataset.test_images
-        lacking.append(f"{dataset.test_images} test images of the {min_test_images} needed: {missing} missing")
-    return "; ".join(lacking) or None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 from labelstream.blobs.ports import Blobs
 from labelstream.classes import ClassSchema
+from labelstream.datasets.loading import load_description
 from labelstream.datasets.splits import Ratios
 from labelstream.events.envelope import Envelope
 from labelstream.events.training import (
@@ -27,7 +28,8 @@ from pydantic import TypeAdapter
 
 from trainer.dataset.batches import BatchIndex
 from trainer.dataset.build import DatasetPlan, build, store
-from trainer.domain import JobBook, JobState, job_id, refusal
+from trainer.dataset.check import Minimum, Refusal, check, warnings
+from trainer.domain import JobBook, JobState, job_id
 from trainer.engine.contract import Progress
 from trainer.policy import Cut, due
 from trainer.recipe import TrainingRecipe
@@ -57,6 +59,7 @@ class Decider:
     settings: TrainerGroup
     health: Health
     asked: list[Cut] = field(default_factory=list)
+    fit: set[str] = field(default_factory=set)  # jobs whose dataset is enough to train on
 
     async def tick(self) -> None:
         """Do whatever is due; raises Unavailable, and does the rest when it is called again."""
@@ -138,9 +141,9 @@ class Decider:
     async def _follow(self, state: JobState) -> None:
         """Publish what became of a job since we last looked."""
         requested = state.requested
-        reason = refusal(requested.dataset, self.settings.min_test_images)
-        if reason is not None and state.attempt == 0:
-            failed = TrainingFailed(job=requested.job, attempt=0, rule="dataset.too_small", reason=reason)
+        refused = await self._refusal(state)
+        if refused is not None:
+            failed = TrainingFailed(job=requested.job, attempt=0, rule=refused.rule, reason=refused.reason)
             return await self._say(failed, state.project, requested.job, state.envelope)
         standing = await self.desk.standing(state.project, requested.job)
         if standing is not None:
@@ -150,6 +153,18 @@ class Decider:
                 return await self._say(ending, state.project, requested.job, state.envelope)
         await self.desk.offer(QUEUE, _job(state), standing)
         return None
+
+    async def _refusal(self, state: JobState) -> Refusal | None:
+        """Say why a training on the job's dataset would be worthless; asked once, before a worker starts."""
+        if state.attempt > 0 or state.requested.job in self.fit:
+            return None
+        description = await load_description(self.blobs, state.requested.dataset.description)
+        refused = check(description, Minimum(test_images=self.settings.min_test_images))
+        if refused is None:
+            self.fit.add(state.requested.job)
+            for warning in warnings(description):
+                log.warning("dataset.warning", dataset=description.id, warning=warning)
+        return refused
 
     async def _tell_progress(self, state: JobState, standing: Standing) -> None:
         job, attempt = state.requested.job, standing.attempt

@@ -63,7 +63,9 @@ class TrainingRecipe(Value):
             check_network(given)
         elif given not in shipped(ARCHITECTURES) and not _is_named(given):
             known = ", ".join(shipped(ARCHITECTURES))
-            raise ValueError(f"there is no architecture {given!r}; known are {known}, yolo11n … yolo11x, yolo26n … yolo26x")
+            raise ValueError(
+                f"there is no architecture {given!r}; known are {known}, yolo11n … yolo11x, yolo26n … yolo26x"
+            )
         return given
 
     @property

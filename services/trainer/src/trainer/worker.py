@@ -10,8 +10,9 @@ from pathlib import Path
 import orjson
 import structlog
 from labelstream.blobs.ports import Blobs
+from labelstream.errors import Rejected
 from labelstream.events.training import DatasetRef, Metrics
-from labelstream.jobs.worker import Attempt, JobFailed, TryAgain
+from labelstream.jobs.worker import Attempt, TryAgain
 from labelstream.service.health import Health
 from labelstream.values import FileRef, Value
 
@@ -73,7 +74,7 @@ class TrainingWork:
             log.warning("engine.failed", job=job.id, rule=error.rule, reason=error.reason, tail=error.log_tail)
             if error.rule == "engine-died":
                 raise TryAgain(error.reason) from error
-            raise JobFailed(f"training.{error.rule}", error.reason) from error
+            raise Rejected(f"training.{error.rule}", error.reason, "The worker's log has more.") from error
         left = TrainingLeft(
             weights=await attempt.upload(result.weights, WEIGHTS),
             architecture=await attempt.upload(result.architecture, ARCHITECTURE),

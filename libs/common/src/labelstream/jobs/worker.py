@@ -12,7 +12,7 @@ import structlog
 from labelstream import keys
 from labelstream.blobs.leases import Lease, LeaseLost, Leases, keep
 from labelstream.blobs.ports import Blobs
-from labelstream.errors import Unavailable
+from labelstream.errors import Rejected, Unavailable
 from labelstream.jobs.ports import Job, JobQueue, Taken
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
@@ -21,15 +21,6 @@ from labelstream.values import FileRef, Value
 LEASE, RESULT, FAILURE = "lease.json", "result.json", "failure.json"
 
 log = structlog.get_logger()
-
-
-class JobFailed(Exception):
-    """The job can't be done, now or later; another attempt would fail in the same way."""
-
-    def __init__(self, rule: str, reason: str) -> None:
-        super().__init__(f"{rule}: {reason}")
-        self.rule = rule
-        self.reason = reason
 
 
 class TryAgain(Exception):
@@ -69,7 +60,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Worker:
-    """Takes the jobs of one queue, one at a time. `do` returns the result to leave, or raises JobFailed or TryAgain."""
+    """Takes the jobs of one queue, one at a time. `do` returns the result to leave, or raises Rejected when the job can't be done, or TryAgain."""
 
     queue_name: str
     queue: JobQueue
@@ -108,7 +99,7 @@ class Worker:
     async def _do(self, attempt: Attempt, lease: Lease) -> None:
         try:
             result = await self.do(attempt)
-        except JobFailed as failed:
+        except Rejected as failed:
             failure = Failure(rule=failed.rule, reason=failed.reason)
             await attempt.put(FAILURE, failure.model_dump_json().encode())
             log.warning("job.failed", job=attempt.job.id, rule=failed.rule, reason=failed.reason)

@@ -6,12 +6,18 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from labelstream.errors import Misconfigured
 
@@ -51,6 +57,28 @@ class StoreSettings(Settings):
     threads: int = Field(8, description="requests in flight at once")
 
 
+class EnvironmentAndFiles(EnvSettingsSource):
+    """The environment, with what `…_FILE` variables name put in their place.
+
+    What a file holds never enters the real environment, where child processes would find it.
+    """
+
+    def __init__(self, kind: type[BaseSettings]) -> None:
+        super().__init__(kind)
+        self.env_vars = dict(self._resolved(str(kind.model_config.get("env_prefix", "")).lower()))
+
+    def _resolved(self, prefix: str) -> Iterator[tuple[str, str | None]]:
+        for name, value in self.env_vars.items():
+            plain = name.removesuffix("_file")
+            if plain == name or not name.startswith(prefix) or value is None:
+                yield name, value
+                continue
+            try:
+                yield plain, Path(value).read_text().strip()
+            except OSError as error:
+                raise Misconfigured(f"{name.upper()}={value} can't be read: {error.strerror}") from error
+
+
 class ServiceSettings(BaseSettings):
     """What every service is told."""
 
@@ -64,35 +92,32 @@ class ServiceSettings(BaseSettings):
     http_port: int = Field(8080, description="/healthz, /readyz, /metrics, and the service's API if it has one")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic-settings calls it by these names
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read what the caller gave, the environment and the files that it names, and nothing else."""
+        return init_settings, EnvironmentAndFiles(settings_cls)
+
 
 S = TypeVar("S", bound=BaseSettings)
 
 
 def read_settings(kind: type[S]) -> S:
-    """Read the settings from the environment, secrets also from the files that `…_FILE` variables name.
+    """Read the settings from the environment, and those that `…_FILE` variables name from their files.
 
-    Raises Misconfigured with one line for each variable that is missing or wrong; values of secrets are not shown.
+    Raises Misconfigured with one line for each variable that is missing or wrong; values are not shown.
     """
     prefix = str(kind.model_config.get("env_prefix", ""))
-    given = dict(os.environ)
     try:
-        _read_files(prefix)
         return kind()
     except ValidationError as error:
         problems = (f"{prefix}{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         raise Misconfigured("settings are missing or wrong:\n  " + "\n  ".join(problems)) from error
-    finally:  # child processes inherit the names of the files, not what is in them
-        os.environ.clear()
-        os.environ.update(given)
-
-
-def _read_files(prefix: str) -> None:
-    """Put what the `…_FILE` variables name into the environment, in place of their names."""
-    for name, path in list(os.environ.items()):
-        if not (name.startswith(prefix) and name.endswith("_FILE")):
-            continue
-        del os.environ[name]
-        try:
-            os.environ.setdefault(name.removesuffix("_FILE"), Path(path).read_text().strip())
-        except OSError as error:
-            raise Misconfigured(f"{name}={path} can't be read: {error.strerror}") from error
+    except SettingsError as error:
+        raise Misconfigured(f"a setting can't be parsed, a list or a table is written as JSON: {error}") from error
