@@ -69,6 +69,10 @@ bench: $(READY) system  ## run one benchmark: NAME=<name> (JSON=1: one JSON obje
 		find benchmarks -maxdepth 1 -name '[a-z]*.py' -printf '  %f\n' | sed 's/\.py$$//' | sort; exit 2; }
 	@$(PY) benchmarks/$(NAME).py $(if $(JSON),--json)
 
+.PHONY: docs
+docs: $(READY)  ## write the pages that are made from code
+	$(PY) -m labelstream.events.document > docs/events.md
+
 .PHONY: constraints
 constraints: $(READY)  ## pin what new requirements bring (UPGRADE=1: pin everything afresh)
 	$(UV_ENV) $(UV) pip compile --quiet --no-header --no-annotate --overrides overrides.txt \

@@ -54,6 +54,7 @@ async def test_the_servers_may_be_asked_from_inside_an_event_loop(
 
 
 def test_without_rabbitmq_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(rabbitmq_module.CHOSEN, raising=False)
     monkeypatch.setattr(rabbitmq_module, "_PLACES", ())
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
     with pytest.raises(StartFailed, match="apt-get install"):

@@ -11,7 +11,7 @@ from labelstream.events.training import (
     TrainingStarted,
 )
 from labelstream.values import FileRef, Position
-from trainer.domain import JobBook, job_id, refusal
+from trainer.domain import JobBook, job_id
 
 
 def dataset(cut: int = 10, test_images: int = 8, **samples: int) -> DatasetRef:
@@ -62,14 +62,3 @@ def test_each_attempt_counts_its_epochs_from_where_it_goes_on():
 
 def test_the_last_cut_is_the_highest_that_was_requested():
     assert book_of(requested("j", 50), requested("k", 20)).last_cuts == {"default": 50}
-
-
-def test_a_dataset_with_too_few_test_images_is_refused_with_the_number_that_is_missing():
-    reason = refusal(dataset(test_images=2), min_test_images=5)
-    assert reason == "2 test images of the 5 needed: 3 missing"
-    assert refusal(dataset(test_images=5), min_test_images=5) is None
-
-
-def test_a_dataset_without_train_or_val_samples_is_refused():
-    assert refusal(dataset(val=3, test=8), min_test_images=5) == "0 samples in train"
-    assert refusal(dataset(train=3, test=8), min_test_images=5) == "0 samples in val"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
 import signal
@@ -20,6 +21,7 @@ from labelstream_local.process import Child, Command, StartFailed, last_lines, s
 from labelstream_local.secret_files import private_directory, write_private
 
 USERNAME = "labelstream"
+CHOSEN = "LABELSTREAM_RABBITMQ_SERVER"
 # The script in bin/ of the installation; the one in sbin/ changes directory and user.
 _PLACES = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server")
 _MISSING = (
@@ -182,8 +184,12 @@ class RabbitServer:
 
 
 def find_rabbitmq() -> tuple[str, str]:
-    """Return where rabbitmq-server and epmd are. Raises StartFailed that says what to install."""
-    server = next((place for place in _PLACES if Path(place).exists()), None) or shutil.which("rabbitmq-server")
+    """Return where rabbitmq-server and epmd are; LABELSTREAM_RABBITMQ_SERVER names another installation's script.
+
+    Erlang's programs are looked for in PATH. Raises StartFailed that says what to install.
+    """
+    places = (os.environ[CHOSEN],) if CHOSEN in os.environ else _PLACES
+    server = next((place for place in places if Path(place).exists()), None) or shutil.which("rabbitmq-server")
     epmd = shutil.which("epmd")
     if server is None or epmd is None:
         raise StartFailed(_MISSING)

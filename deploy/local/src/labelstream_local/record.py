@@ -92,6 +92,7 @@ def _package(name: str) -> str:
 
 def _rabbitmq() -> str:
     script = Path(find_rabbitmq()[0]).resolve()
-    installed = [*sorted(script.parent.parent.glob("lib/rabbitmq_server-*")), script.parent.parent]
+    around = script.parent.parent
+    installed = [*sorted(around.glob("lib/rabbitmq_server-*")), around]
     name, _, number = installed[0].name.rpartition("-")
     return number if name == "rabbitmq_server" else "unknown"

@@ -111,6 +111,7 @@ class WeedServer:
         """Kill the server at once, as a crash would."""
         if self._weed is not None:
             self._weed.stop(signal.SIGKILL)
+            remove_sockets(vars(self.ports).values())
 
     def restart(self) -> None:
         """Start the server again after kill() or stop(), or stop and start it when it runs."""

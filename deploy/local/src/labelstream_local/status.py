@@ -84,7 +84,7 @@ async def status_of(stack: Stack) -> Status:
         running=bool(processes),
         programs=tuple(_programs(stack, processes, reports)),
         streams=streams,
-        lags=tuple(_lags(reports, streams)),
+        lags=tuple(lags_of(reports, streams)),
         dataset=_fact(reports, "trainer", "dataset"),
         model=_fact(reports, "inference", "model"),
     )
@@ -134,7 +134,8 @@ def _unknown(names: Iterable[str]) -> tuple[Stream, ...]:
     return tuple(Stream(name, None, "the broker does not answer") for name in names)
 
 
-def _lags(reports: Mapping[str, Report | None], streams: Iterable[Stream]) -> Iterable[Lag]:
+def lags_of(reports: Mapping[str, Report | None], streams: Iterable[Stream]) -> Iterable[Lag]:
+    """Return how far each service is behind, for the streams of which it says an offset."""
     ends = {stream.name: stream.last_offset for stream in streams}
     for service, report in reports.items():
         for stream, place in (report.facts.get("streams", {}) if report else {}).items():

@@ -1,0 +1,1 @@
+"""labelstream: the command line."""

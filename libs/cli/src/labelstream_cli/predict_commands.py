@@ -28,7 +28,8 @@ def register(app: typer.Typer) -> None:
 def _predict(
     images: Annotated[list[Path], typer.Argument(help="Image files.", metavar="IMAGE...")],
     url: Annotated[
-        str | None, typer.Option(help="The inference service; default: the embedded stack's.", envvar="LABELSTREAM_INFERENCE_URL")
+        str | None,
+        typer.Option(help="The inference service; default: the embedded stack's.", envvar="LABELSTREAM_INFERENCE_URL"),
     ] = None,
     project: Annotated[str | None, typer.Option(help="Whose model answers.")] = None,
     confidence: Annotated[

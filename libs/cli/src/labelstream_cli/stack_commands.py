@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     app.command("up")(_up)
     app.command("down")(_down)
     app.command("status")(_status)
+    app.command("url")(_url)
 
 
 def _up(
@@ -105,6 +106,23 @@ def _status(directory: Directory = DEFAULT, as_json: Json = False) -> None:
         typer.echo(json.dumps(status.as_json(), default=str))
     else:
         show(status, Console())
+
+
+def _url(
+    service: Annotated[str, typer.Argument(help=f"One of: {', '.join(NAMES)}.")],
+    directory: Directory = DEFAULT,
+) -> None:
+    """Print where a service of the stack answers HTTP.
+
+    Examples:
+    - `curl -s "$(labelstream url inference)/v1/models"`
+    """
+    if service not in NAMES:
+        raise typer.BadParameter(f"there is no service {service}; there are {', '.join(NAMES)}")
+    try:
+        typer.echo(load(directory).url(service))
+    except StartFailed as problem:
+        raise _failed(problem) from problem
 
 
 def up_with_progress(directory: Path, options: Options, *, quiet: bool = False) -> Stack:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from labelstream.service.serve import serve
+if __name__ == "__main__":  # worker processes read this file too, and need none of this
+    from labelstream.service.serve import serve
 
-from augmenter.app import main
-from augmenter.settings import AugmenterSettings
+    from augmenter.app import main
+    from augmenter.settings import AugmenterSettings
 
-if __name__ == "__main__":
     sys.exit(serve("augmenter", AugmenterSettings, main))

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 from labelstream import keys
 from labelstream.blobs.ports import BlobNotFound, Blobs
-from labelstream.bundle import MANIFEST, SIGNATURE, Manifest
+from labelstream.bundle import MANIFEST, SIGNATURE, Manifest, SealedFile
 from labelstream.errors import Rejected
 from labelstream.events.model import ModelPromoted
 from labelstream.protection.bundling import put_together, read_manifest, sealed_files, verify_bundle
@@ -41,28 +41,35 @@ async def prove(stack: Stack, models: Blobs, promoted: ModelPromoted, project: s
     """
     trusted = [stack.secrets.path(VERIFYING_KEY)]
     statement = check_promotion(promoted.statement, promoted.statement_signature, trusted, project=project, above=0)
-    directory.mkdir(parents=True, exist_ok=True)
     content = await _get(models, promoted.manifest.key)
     if sha256_hex(content) != statement.manifest_sha256:
         raise Rejected("model.manifest_differs", "the manifest is not the one that was promoted", "Export it again")
-    (directory / MANIFEST).write_bytes(content)
-    (directory / SIGNATURE).write_bytes(await _get(models, promoted.signature.key))
     manifest = read_manifest(content)
-    big_parts: dict[str, Path] = {}
-    for file in sealed_files(manifest):
-        part = directory.parent / f"{directory.name}-parts" / file.file
-        part.parent.mkdir(parents=True, exist_ok=True)
-        whole_in_grant = file.small_bytes >= file.sealed_bytes
-        key = keys.big_part(project, promoted.model, file.file)
-        part.write_bytes(b"" if whole_in_grant else await _get(models, key))
-        big_parts[file.file] = part
+    signed = {MANIFEST: content, SIGNATURE: await _get(models, promoted.signature.key)}
+    parts = {file.file: await _big_part(models, manifest, file) for file in sealed_files(manifest)}
+    _write(directory, signed)
+    big_parts = _write(directory.with_name(f"{directory.name}-parts"), parts)
     sealed_grant = await asyncio.to_thread(_fetch_grant, stack, project, promoted.model)
     grant = open_grant(sealed_grant, stack.secrets.read(DEVICE_IDENTITY), now_ms=int(time.time() * 1000))
     check_grant(grant, model=promoted.model, project=project)
     put_together(directory, grant.small_parts, big_parts)
     verified = await asyncio.to_thread(verify_bundle, directory, trusted)
     await asyncio.to_thread(verified.open, grant.identity)
-    return Proof(verified.manifest, all(not _opens(part, grant.identity) for part in big_parts.values()))
+    return Proof(verified.manifest, not any(_opens(part, grant.identity) for part in parts.values()))
+
+
+async def _big_part(models: Blobs, manifest: Manifest, file: SealedFile) -> bytes:
+    if file.small_bytes >= file.sealed_bytes:  # all of it travels in the grants
+        return b""
+    return await _get(models, keys.big_part(manifest.project, manifest.model, file.file))
+
+
+def _write(directory: Path, files: dict[str, bytes]) -> dict[str, Path]:
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = {name: directory / name for name in files}
+    for name, path in paths.items():
+        path.write_bytes(files[name])
+    return paths
 
 
 def _fetch_grant(stack: Stack, project: str, model: str) -> bytes:
@@ -76,9 +83,9 @@ def _fetch_grant(stack: Stack, project: str, model: str) -> bytes:
     return answer.content
 
 
-def _opens(part: Path, identity: str) -> bool:
+def _opens(part: bytes, identity: str) -> bool:
     try:
-        open_sealed(part.read_bytes(), identity)
+        open_sealed(part, identity)
     except Rejected:
         return False
     return True

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from labelstream.events.annotation import AnnotationSettled
-from labelstream.events.base import Event
 from labelstream.events.batch import BatchAugmented
 from labelstream.events.envelope import Envelope
-from labelstream.events.model import ModelExported, ModelPromoted, ModelRefused
+from labelstream.events.model import ModelEvent, ModelExported, ModelPromoted, ModelRefused
 from labelstream.events.serving import ModelActivated, ModelActivationFailed
 from labelstream.events.training import (
     TrainingCancelled,
@@ -61,10 +59,23 @@ class DemoState:
 
     def fold(self, offset: int, envelope: Envelope) -> None:
         """Take one event of any stream into account."""
-        take = _TAKES.get(type(envelope.event))
-        if take is not None and envelope.project == self.project:
-            take(self, offset, envelope.event)
-            self.events += 1
+        if envelope.project != self.project:
+            return
+        self.events += 1
+        match envelope.event:
+            case AnnotationSettled() as event:
+                self._settle(offset, event)
+            case BatchAugmented() as event:
+                self._augment(event)
+            case TrainingEvent() as event:
+                self._train(event)
+            case ModelEvent() as event:
+                self._export(event)
+            case ModelActivated() as event:
+                self.activated[event.model] = event
+                self.activation_failures.pop(event.model, None)
+            case ModelActivationFailed() as event:
+                self.activation_failures[event.model] = event
 
     @property
     def promoted(self) -> ModelPromoted | None:
@@ -80,7 +91,7 @@ class DemoState:
         same = [one for one in self.trainings.values() if one.requested.dataset.cut.offset >= self.last_change]
         return same[-1] if same else None
 
-    def _settled(self, offset: int, event: AnnotationSettled) -> None:
+    def _settle(self, offset: int, event: AnnotationSettled) -> None:
         if any(outcome.outcome not in UNCHANGED for outcome in event.outcomes):
             self.last_change = offset
         ours = (event.message_id or "").startswith(f"{self.producer}-") and event.input.offset > self.baseline
@@ -93,7 +104,7 @@ class DemoState:
             if outcome.rejection is not None:
                 self.refused.append(Refused.of(outcome.name or "?", outcome.rejection))
 
-    def _augmented(self, _offset: int, event: BatchAugmented) -> None:
+    def _augment(self, event: BatchAugmented) -> None:
         files = [file for file in (event.archive, *event.more_archives) if file is not None]
         for number, file in enumerate(files):
             members = [member for member in event.members if member.archive == number]
@@ -101,10 +112,9 @@ class DemoState:
         self.left_out += len(event.left_out)
         self.augmented_to = max(self.augmented_to, event.input.last)
 
-    def _requested(self, _offset: int, event: TrainingRequested) -> None:
-        self.trainings.setdefault(event.job, TrainingSeen(event))
-
-    def _training(self, _offset: int, event: TrainingEvent) -> None:
+    def _train(self, event: TrainingEvent) -> None:
+        if isinstance(event, TrainingRequested):
+            self.trainings.setdefault(event.job, TrainingSeen(event))
         seen = self.trainings.get(event.job)
         if seen is None:
             return
@@ -117,34 +127,10 @@ class DemoState:
         elif isinstance(event, TrainingCancelled):
             seen.problem = "the training was cancelled"
 
-    def _exported(self, _offset: int, event: ModelExported) -> None:
-        self.exported[event.job] = event
-
-    def _refused(self, _offset: int, event: ModelRefused) -> None:
-        self.refusals[event.job] = event
-
-    def _promoted(self, _offset: int, event: ModelPromoted) -> None:
-        self.promotions.append(event)
-
-    def _activated(self, _offset: int, event: ModelActivated) -> None:
-        self.activated[event.model] = event
-        self.activation_failures.pop(event.model, None)
-
-    def _activation_failed(self, _offset: int, event: ModelActivationFailed) -> None:
-        self.activation_failures[event.model] = event
-
-
-_TAKES: dict[type[Event], Callable[..., None]] = {
-    AnnotationSettled: DemoState._settled,
-    BatchAugmented: DemoState._augmented,
-    TrainingRequested: DemoState._requested,
-    TrainingProgressed: DemoState._training,
-    TrainingFinished: DemoState._training,
-    TrainingFailed: DemoState._training,
-    TrainingCancelled: DemoState._training,
-    ModelExported: DemoState._exported,
-    ModelRefused: DemoState._refused,
-    ModelPromoted: DemoState._promoted,
-    ModelActivated: DemoState._activated,
-    ModelActivationFailed: DemoState._activation_failed,
-}
+    def _export(self, event: ModelEvent) -> None:
+        if isinstance(event, ModelExported):
+            self.exported[event.job] = event
+        elif isinstance(event, ModelRefused):
+            self.refusals[event.job] = event
+        elif isinstance(event, ModelPromoted):
+            self.promotions.append(event)

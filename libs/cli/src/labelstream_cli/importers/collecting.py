@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -74,15 +75,21 @@ class Collector:
         return ImportedFolder(self.form, tuple(dict.fromkeys(classes)), tuple(images), tuple(self.problems))
 
     def _box(self, name: str, given: Corners) -> NamedBox | None:
-        if not (given.x2 - given.x1 >= _SMALLEST and given.y2 - given.y1 >= _SMALLEST):  # also true of NaN
-            return self._no_box(name, f"a box of {given.name} has no area")
-        x1, y1, x2, y2 = (min(max(value, 0.0), 1.0) for value in (given.x1, given.y1, given.x2, given.y2))
-        if x2 - x1 < _SMALLEST or y2 - y1 < _SMALLEST:
-            return self._no_box(name, f"a box of {given.name} lies outside the image")
+        corners = (given.x1, given.y1, given.x2, given.y2)
+        problem = _problem(*corners)
+        x1, y1, x2, y2 = (min(max(value, 0.0), 1.0) for value in corners)
+        if problem is None and _problem(x1, y1, x2, y2) is not None:
+            problem = "lies outside the image"
+        if problem is not None:
+            self.leave_out(name, f"a box of {given.name} {problem}")
+            return None
         return NamedBox(given.name, (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)
 
-    def _no_box(self, name: str, reason: str) -> None:
-        self.leave_out(name, reason)
+
+def _problem(x1: float, y1: float, x2: float, y2: float) -> str | None:
+    if not all(map(math.isfinite, (x1, y1, x2, y2))):
+        return "has no finite numbers"
+    return None if x2 - x1 >= _SMALLEST and y2 - y1 >= _SMALLEST else "has no area"
 
 
 def read_media(path: Path) -> dict[str, str]:

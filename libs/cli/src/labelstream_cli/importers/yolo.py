@@ -70,9 +70,7 @@ def _names_in_yaml(path: Path) -> list[str] | None:
     return [str(name) for name in names] if isinstance(names, list) else None
 
 
-def _add(
-    collector: Collector, name: str, image: Path, label: Path, names: list[str], where: PurePosixPath
-) -> None:
+def _add(collector: Collector, name: str, image: Path, label: Path, names: list[str], where: PurePosixPath) -> None:
     try:
         text = label.read_text(encoding="utf-8-sig") if label.is_file() else ""
     except (OSError, UnicodeDecodeError) as error:

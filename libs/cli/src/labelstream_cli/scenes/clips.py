@@ -112,7 +112,9 @@ def _draw(
 ) -> tuple[Picture, tuple[Drawn, ...]]:
     finer = camera.copy()
     finer[:, 2] *= FINER
-    picture: Picture = cv2.warpAffine(ground.picture, finer, (SIDE * FINER, SIDE * FINER), borderMode=cv2.BORDER_REFLECT)
+    picture: Picture = cv2.warpAffine(
+        ground.picture, finer, (SIDE * FINER, SIDE * FINER), borderMode=cv2.BORDER_REFLECT
+    )
     drawn = []
     for thing in things:
         outlines = [_seen(thing, part.outline, frame, camera) for part in thing.parts]

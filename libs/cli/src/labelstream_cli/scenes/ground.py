@@ -65,12 +65,16 @@ def _fields(rng: np.random.Generator, picture: Picture, side: int) -> None:
         centre, angle = rng.uniform(0, side, 2), rng.uniform(0, np.pi)
         along = np.array([np.cos(angle), np.sin(angle)]) * rng.uniform(25, 80)
         across = np.array([-np.sin(angle), np.cos(angle)]) * rng.uniform(20, 60)
-        outline = np.array([centre + along + across, centre + along - across, centre - along - across, centre - along + across])
+        outline = np.array(
+            [centre + along + across, centre + along - across, centre - along - across, centre - along + across]
+        )
         colour = shade(SURFACES[rng.integers(len(SURFACES))], rng.uniform(0.8, 1.2))
         fill(picture, outline, colour)
         for step in np.linspace(-0.9, 0.9, int(rng.integers(4, 12))):
             middle = centre + across * step
-            furrow = np.array([middle - along, middle + along, middle + along + across * 0.03, middle - along + across * 0.03])
+            furrow = np.array(
+                [middle - along, middle + along, middle + along + across * 0.03, middle - along + across * 0.03]
+            )
             fill(picture, furrow, shade(colour, 0.88))
 
 
@@ -78,11 +82,19 @@ def _road(rng: np.random.Generator, picture: Picture, side: int) -> None:
     angle, centre, half = rng.uniform(0, np.pi), rng.uniform(0.25, 0.75, 2) * side, rng.uniform(9, 14)
     along, across = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
     far = along * side * 2
-    fill(picture, np.array([centre - far + across * half, centre + far + across * half,
-                            centre + far - across * half, centre - far - across * half]), shade((92, 92, 94), rng.uniform(0.7, 1.2)))  # fmt: skip
+    edge = across * half
+    tarmac = np.array([centre - far + edge, centre + far + edge, centre + far - edge, centre - far - edge])
+    fill(picture, tarmac, shade((92, 92, 94), rng.uniform(0.7, 1.2)))
     for step in np.arange(-side * 1.5, side * 1.5, 14):
         start = centre + along * step
-        dash = np.array([start - across * 0.7, start + along * 7 - across * 0.7, start + along * 7 + across * 0.7, start + across * 0.7])
+        dash = np.array(
+            [
+                start - across * 0.7,
+                start + along * 7 - across * 0.7,
+                start + along * 7 + across * 0.7,
+                start + across * 0.7,
+            ]
+        )
         fill(picture, dash, (205, 210, 214))
 
 

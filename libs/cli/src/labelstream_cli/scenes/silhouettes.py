@@ -1,4 +1,4 @@
-"""The things in the scenes, seen from above, as coloured polygons around (0, 0) that look along x. Lengths in pixels."""
+"""The things in the scenes, seen from above: coloured polygons around (0, 0) that look along x, in pixels."""
 
 from __future__ import annotations
 
@@ -67,18 +67,17 @@ def _truck(rng: np.random.Generator, paint: Colour) -> list[Part]:
         Part(rectangle(gap + 2, -half_width * 0.92, half, half_width * 0.92, 3), shade(paint, 0.7)),
         Part(rectangle(half * 0.68, -half_width * 0.72, half * 0.82, half_width * 0.72), DARK),
     ]
-    for x in np.linspace(-half * 0.8, gap * 0.7, 4):
-        parts.append(Part(rectangle(x, -half_width, x + 1, half_width), shade(paint, 0.85)))
-    return parts
+    seams = np.linspace(-half * 0.8, gap * 0.7, 4)
+    return parts + [Part(rectangle(x, -half_width, x + 1, half_width), shade(paint, 0.85)) for x in seams]
 
 
 def _boat(rng: np.random.Generator, paint: Colour) -> list[Part]:
     length = rng.uniform(32, 48)
     half, half_width = length / 2, length * rng.uniform(0.17, 0.22)
-    hull = np.array(
-        [(-half, -half_width * 0.8), (-half * 0.2, -half_width), (half * 0.35, -half_width * 0.8), (half * 0.75, -half_width * 0.38),
-         (half, 0), (half * 0.75, half_width * 0.38), (half * 0.35, half_width * 0.8), (-half * 0.2, half_width), (-half, half_width * 0.8)]
-    )  # fmt: skip
+    side = [(-half, 0.8), (-half * 0.2, 1.0), (half * 0.35, 0.8), (half * 0.75, 0.38)]  # x, share of the width
+    port = [(x, -half_width * share) for x, share in side]
+    starboard = [(x, half_width * share) for x, share in reversed(side)]
+    hull = np.array([*port, (half, 0.0), *starboard])
     return [
         Part(hull, paint),
         Part(hull * (0.78, 0.66), shade(paint, 1.35)),

@@ -60,7 +60,10 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Worker:
-    """Takes the jobs of one queue, one at a time. `do` returns the result to leave, or raises Rejected when the job can't be done, or TryAgain."""
+    """Takes the jobs of one queue, one at a time.
+
+    `do` returns the result to leave, or raises Rejected when the job can't be done, or TryAgain.
+    """
 
     queue_name: str
     queue: JobQueue

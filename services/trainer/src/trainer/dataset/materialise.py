@@ -16,13 +16,12 @@ from pathlib import Path, PurePosixPath
 import yaml
 from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.datasets.description import DatasetDescription
+from labelstream.datasets.loading import load_description, load_manifest
 from labelstream.datasets.manifest import Row
 from labelstream.errors import Rejected
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.values import SPLITS, FileRef, Split
-
-from trainer.dataset.store import load_description, load_manifest
 
 FINISHED = ".finished"  # names the dataset once everything is there
 STORE = "object store"

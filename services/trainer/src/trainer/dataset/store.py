@@ -6,10 +6,9 @@ import asyncio
 from dataclasses import dataclass
 
 from labelstream import keys
-from labelstream.blobs.ports import BlobNotFound, Blobs
+from labelstream.blobs.ports import Blobs
 from labelstream.datasets.description import DESCRIPTION, MANIFEST, DatasetDescription
 from labelstream.datasets.manifest import Manifest
-from labelstream.errors import Rejected
 from labelstream.events.training import DatasetRef
 from labelstream.values import FileRef, sha256_hex
 
@@ -38,30 +37,8 @@ async def store(blobs: Blobs, built: BuiltDataset) -> DatasetRef:
     )
 
 
-async def load_description(blobs: Blobs, description: FileRef) -> DatasetDescription:
-    """Read a `dataset.json`. Raises Rejected when it is gone or changed, Unavailable."""
-    return DatasetDescription.from_json(await _checked(blobs, description))
-
-
-async def load_manifest(blobs: Blobs, description: DatasetDescription) -> Manifest:
-    """Read the manifest of a stored dataset. Raises Rejected when it is gone or changed, Unavailable."""
-    if description.manifest is None:
-        raise ValueError("this description was not read from the store")
-    return await asyncio.to_thread(Manifest.from_parquet, await _checked(blobs, description.manifest))
-
-
 async def _create(blobs: Blobs, key: str, data: bytes) -> FileRef:
     """Write an object; what is stored first stands, and is what the reference describes."""
     if await blobs.create(key, data) is None:
         data = (await blobs.get(key)).data
     return FileRef(key=key, sha256=sha256_hex(data), size_bytes=len(data))
-
-
-async def _checked(blobs: Blobs, file: FileRef) -> bytes:
-    try:
-        data = (await blobs.get(file.key)).data
-    except BlobNotFound as error:
-        raise Rejected("dataset.missing", f"the store has no {file.key}", "Build a new dataset.") from error
-    if sha256_hex(data) != file.sha256:
-        raise Rejected("dataset.changed", f"{file.key} has another digest than {file.sha256}", "Restore the object.")
-    return data

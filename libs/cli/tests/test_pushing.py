@@ -1,0 +1,100 @@
+"""Publishing a folder over a stream."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from labelstream.events.annotation import AnnotationSettled, Outcome, Rejection
+from labelstream.events.base import ANNOTATION_EVENTS
+from labelstream.events.envelope import Envelope
+from labelstream.producer import Producer
+from labelstream.streams.amqp import decode
+from labelstream.streams.memory import MemoryBroker
+from labelstream.values import Position
+from labelstream.wire import native
+from labelstream_cli.importers import Imported, NamedBox
+from labelstream_cli.pushing import follow_receipts, publish
+
+MakeImage = Callable[..., Path]
+
+
+@pytest.fixture
+async def broker() -> MemoryBroker:
+    broker = MemoryBroker()
+    for stream in ("annotations", ANNOTATION_EVENTS):
+        await broker.ensure_stream(stream)
+    return broker
+
+
+@pytest.fixture
+def images(tmp_path: Path, make_image: MakeImage) -> list[Imported]:
+    box = NamedBox("car", 0.5, 0.5, 0.25, 0.25)
+    paths = [make_image(tmp_path / f"{name}.jpg") for name in ("a", "b", "c")]
+    return [Imported(path.stem, path, "film", "train", (box,)) for path in paths]
+
+
+def nothing(_kind: str, _count: int) -> None:
+    pass
+
+
+async def settle(broker: MemoryBroker, offset: int, message_id: str, outcome: Outcome) -> None:
+    event = AnnotationSettled(
+        input=Position(stream="annotations", offset=offset),
+        message_id=message_id,
+        message_key=f"key-{offset}",
+        wire="native",
+        outcomes=(outcome,),
+    )
+    envelope = Envelope.of(event, source="annotation-ingest", answers=str(offset), project="default")
+    await broker.publisher(ANNOTATION_EVENTS, "annotation-ingest").publish([(offset + 1, envelope.to_message())])
+
+
+async def test_each_image_is_published_once_with_its_boxes_medium_and_split(
+    broker: MemoryBroker, images: list[Imported]
+) -> None:
+    told: list[tuple[str, int]] = []
+
+    async with Producer(broker, "annotations", "pusher") as producer:
+        pushed = await publish(producer, images, lambda kind, count: told.append((kind, count)))
+
+    messages = [decode(delivery.raw) for delivery in broker.stored("annotations") or []]
+    read = [native.read(message, "created") for message in messages]
+    assert [one.names for one in read] == [("a",), ("b",), ("c",)]
+    assert all(
+        (one.medium, one.split, one.boxes[0].cls, one.validated) == ("film", "train", "car", True) for one in read
+    )
+    assert read[0].image == images[0].image_path.read_bytes()
+    assert (pushed.sent, pushed.confirmed) == (3, 3)
+    assert told == [("sent", 1), ("sent", 2), ("sent", 3), ("confirmed", 3)]
+
+
+async def test_a_file_that_cannot_be_read_is_reported_and_the_others_are_sent(
+    broker: MemoryBroker, images: list[Imported]
+) -> None:
+    images[1].image_path.unlink()
+
+    async with Producer(broker, "annotations", "pusher") as producer:
+        pushed = await publish(producer, images, nothing)
+
+    assert list(pushed.names.values()) == ["a", "c"]
+    assert [problem.name for problem in pushed.unreadable] == ["b"]
+
+
+async def test_receipts_are_matched_by_message_and_rejections_say_what_to_do(
+    broker: MemoryBroker, images: list[Imported]
+) -> None:
+    async with Producer(broker, "annotations", "pusher") as producer:
+        pushed = await publish(producer, images, nothing)
+        a, b, c = pushed.names
+        refusal = Rejection(rule="class.unknown", reason="box 0 has the class car", hint="The schema has: 0 boat")
+        await settle(broker, 0, "somebody-else-1", Outcome(name="x", outcome="recorded"))
+        await settle(broker, 1, a, Outcome(name="a", outcome="recorded"))
+        await settle(broker, 2, b, Outcome(name="b", outcome="duplicated"))
+        await settle(broker, 3, c, Outcome(name=None, outcome="rejected", rejection=refusal))
+        await follow_receipts(producer, pushed, nothing)
+
+    assert pushed.receipts == {"recorded": 1, "duplicated": 1, "rejected": 1}
+    assert sum(pushed.receipts.values()) == pushed.sent
+    (refused,) = pushed.refused
+    assert (refused.name, refused.rule, refused.hint) == ("c", "class.unknown", "The schema has: 0 boat")
+    assert pushed.as_json()["rejected"][0]["reason"] == "box 0 has the class car"
