@@ -64,10 +64,8 @@ clean: down  ## stop the embedded stack and remove its data
 	rm -rf .labelstream
 
 .PHONY: bench
-bench: $(READY) system  ## run one benchmark: NAME=<name> (JSON=1: one JSON object on the last line)
-	@test -f "benchmarks/$(NAME).py" || { echo "say NAME=<name>, one of:"; \
-		find benchmarks -maxdepth 1 -name '[a-z]*.py' -printf '  %f\n' | sed 's/\.py$$//' | sort; exit 2; }
-	@$(PY) benchmarks/$(NAME).py $(if $(JSON),--json)
+bench: $(READY) system  ## run one benchmark, or list them: NAME=<name> (PAIRS=<n>; JSON=1: one JSON object on the last line)
+	@$(PY) -m benchmarks $(NAME) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(JSON),--json)
 
 .PHONY: docs
 docs: $(READY)  ## write the pages that are made from code

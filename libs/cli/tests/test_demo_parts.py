@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -139,11 +140,13 @@ def test_the_sheet_shows_annotation_and_detections_side_by_side(tmp_path: Path, 
     assert len(left.getcolors(100_000) or []) < len(right.getcolors(100_000) or [])
 
 
-def test_the_sheet_spreads_its_images_over_all(tmp_path: Path) -> None:
+def test_the_sheet_spreads_its_images_over_all_media(tmp_path: Path) -> None:
     images = [compared(tmp_path / f"{number}.jpg", (), ()) for number in range(50)]
 
     assert [one.image.name for one in spread(images, 3)] == ["0", "24", "49"]
     assert len(spread(images[:2], 3)) == 2
+    film = [replace(one, image=replace(one.image, medium=one.image.name[0])) for one in images]
+    assert [one.image.name for one in spread(film, 10)] == list("0123456789")
 
 
 def test_photographs_bring_their_classes_and_published_splits_into_the_plan(

@@ -14,6 +14,7 @@ from labelstream.values import Position
 from labelstream.wire import native
 from labelstream_cli.importers import Imported, NamedBox
 from labelstream_cli.pushing import follow_receipts, publish
+from labelstream_cli.running import CommandFailed
 
 MakeImage = Callable[..., Path]
 
@@ -98,3 +99,12 @@ async def test_receipts_are_matched_by_message_and_rejections_say_what_to_do(
     (refused,) = pushed.refused
     assert (refused.name, refused.rule, refused.hint) == ("c", "class.unknown", "The schema has: 0 boat")
     assert pushed.as_json()["rejected"][0]["reason"] == "box 0 has the class car"
+
+
+async def test_when_no_receipt_comes_it_says_how_many_are_missing(broker: MemoryBroker, images: list[Imported]) -> None:
+    async with Producer(broker, "annotations", "pusher") as producer:
+        pushed = await publish(producer, images, nothing)
+        await settle(broker, 1, next(iter(pushed.names)), Outcome(name="a", outcome="recorded"))
+
+        with pytest.raises(CommandFailed, match="1 of 3 are there"):
+            await follow_receipts(producer, pushed, nothing, patience_s=0.2)

@@ -89,7 +89,10 @@ def _own_url(directory: Path) -> str:
 
 def _show(answers: list[Answer], pictures: list[str]) -> None:
     console = Console(highlight=False)
-    table = Table("image", "found", "confidence", "box (x1 y1 x2 y2, pixels)", box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("image", overflow="fold")
+    for title in ("found", "confidence", "box (x1 y1 x2 y2, pixels)"):
+        table.add_column(title, no_wrap=True)
     for answer in answers:
         first = answer.image
         for found in answer.detections:

@@ -49,6 +49,9 @@ def _push(
     The form is detected. Boxes without area or outside the image are left out and reported. Whatever stops it,
     it can simply be repeated: what is there already is receipted as duplicated.
 
+    A file media.csv in the folder (first line: image,medium) says which photo or video an image came from; images of
+    one medium land in one split. Without it, each image is a medium of its own.
+
     Examples:
     - `labelstream push photos/ --wait`
     - `labelstream push VOC2007/ --splits VOC2007/ImageSets/Main`

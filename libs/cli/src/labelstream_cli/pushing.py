@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -11,8 +12,10 @@ from labelstream.events.annotation import AnnotationSettled, Rejection
 from labelstream.producer import Producer
 
 from labelstream_cli.importers import Imported, Problem
+from labelstream_cli.running import CommandFailed
 
 FLUSH_EVERY = 50  # messages
+PATIENCE_S = 120.0  # without any receipt
 Told = Callable[[Literal["sent", "confirmed", "receipts"], int], None]
 
 
@@ -92,10 +95,24 @@ async def publish(producer: Producer, images: Iterable[Imported], told: Told, pu
     return pushed
 
 
-async def follow_receipts(producer: Producer, pushed: Pushed, told: Told) -> None:
-    """Count the receipts of everything that was published, until the last one is there."""
+async def follow_receipts(producer: Producer, pushed: Pushed, told: Told, patience_s: float = PATIENCE_S) -> None:
+    """Count the receipts of everything that was published, until the last one is there.
+
+    Raises CommandFailed when none comes for `patience_s` seconds.
+    """
+    receipts = producer.receipts()
     seen = 0
-    async for receipt in producer.receipts():
+    while True:
+        try:
+            async with asyncio.timeout(patience_s):
+                receipt = await anext(receipts, None)
+        except TimeoutError as error:
+            raise CommandFailed(
+                f"no receipt came for {patience_s:.0f} s, {seen} of {pushed.sent} are there: `labelstream status`"
+                " shows whether annotation-ingest is up. What was sent is stored, and is settled when it is."
+            ) from error
+        if receipt is None:
+            return
         pushed.settle(receipt)
         seen += 1
         told("receipts", seen)

@@ -45,7 +45,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def failed(problem: object) -> typer.Exit:
     """Print what went wrong; return the exit to raise."""
-    ERRORS.print(str(problem), markup=False, style="red")
+    ERRORS.print(str(problem), markup=False, style="red", soft_wrap=True)
     return typer.Exit(1)
 
 

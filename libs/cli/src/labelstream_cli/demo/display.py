@@ -50,7 +50,7 @@ class Lines:
     def _say(self, line: str, more: str) -> None:
         if line not in self._said:
             self._said.add(line)
-            self._console.print(f"{line}{more}", markup=False, highlight=False)
+            self._console.print(f"{line}{more}", markup=False, highlight=False, soft_wrap=True)
 
 
 class Moving:

@@ -39,10 +39,14 @@ def write_sheet(compared: Sequence[Compared], title: str, path: Path) -> None:
 
 
 def spread(compared: Sequence[Compared], count: int) -> list[Compared]:
-    """Return at most `count` of the images, evenly spread."""
-    if len(compared) <= count:
-        return list(compared)
-    return [compared[round(number * (len(compared) - 1) / (count - 1))] for number in range(count)]
+    """Return at most `count` of the images, evenly spread; one of each medium where there are enough media."""
+    first: dict[str, Compared] = {}
+    for one in compared:
+        first.setdefault(one.image.medium, one)
+    chosen = list(compared) if len(first) < count else list(first.values())
+    if len(chosen) <= count:
+        return chosen
+    return [chosen[round(number * (len(chosen) - 1) / (count - 1))] for number in range(count)]
 
 
 def _pair(one: Compared) -> Image.Image:
