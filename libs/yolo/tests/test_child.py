@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ async def test_an_unforeseen_error_is_told_with_its_type(engine):
 
 
 async def test_a_killed_engine_is_told_apart_from_a_failed_one(engine):
-    with pytest.raises(EngineFailedError, match="engine-died: .* was killed by SIGKILL"):
+    with pytest.raises(EngineFailedError, match=r"engine-died: .* was killed by SIGKILL"):
         await engine("die").run()
 
 
@@ -162,11 +163,14 @@ async def test_an_engine_dies_with_the_service_that_started_it(engine, tmp_path)
     )
     service = await asyncio.create_subprocess_exec(sys.executable, str(parent))
     report = tmp_path / "out" / "report"
-    while not (report.exists() and report.read_text()):
-        await asyncio.sleep(0.02)
+    await _until(lambda: report.exists() and report.read_text())
     service.kill()
     await service.wait()
-    while not _is_gone(tmp_path):  # the test's own time limit ends this
+    await _until(lambda: _is_gone(tmp_path))
+
+
+async def _until(happened: Callable[[], object]) -> None:
+    while not happened():  # noqa: ASYNC110  # another process's deed; the test's own time limit ends this
         await asyncio.sleep(0.02)
 
 

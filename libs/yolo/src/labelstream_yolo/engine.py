@@ -53,7 +53,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 def run_engine(kind: type[S], out_dir: Callable[[S], Path], work: Callable[[S], object]) -> int:
-    """Be the main function of an engine: read the spec, do `work`, leave its result or failure; return the exit code."""
+    """Be an engine's main function: read the spec, do `work`, leave the result or failure, return the exit code."""
     _die_with_parent()
     spec = kind.model_validate_json(Path(sys.argv[1]).read_bytes())
     out = out_dir(spec)

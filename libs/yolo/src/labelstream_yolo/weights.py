@@ -1,4 +1,4 @@
-"""Networks to and from safetensors: nothing that is loaded here can run code."""
+"""Networks to and from safetensors: nothing that is loaded here can run code. Import it after the preparation."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from ultralytics.cfg import get_cfg
+from ultralytics.nn import tasks
+from ultralytics.nn.tasks import DetectionModel
 
 from labelstream_yolo.architecture import SECTIONS, Architecture, check_network
 
@@ -35,9 +38,6 @@ def build_model(architecture: Architecture) -> Any:
 
     Raises ValueError when the architecture names something that is no layer.
     """
-    from ultralytics.cfg import get_cfg
-    from ultralytics.nn.tasks import DetectionModel
-
     check_layers(architecture.model)
     model = DetectionModel(copy.deepcopy(dict(architecture.model)), nc=len(architecture.names), verbose=False)
     model.names = dict(enumerate(architecture.names))
@@ -64,8 +64,6 @@ def check_layers(model: dict[str, Any]) -> None:
 
     The names are looked up among everything that ultralytics imported: only modules may be meant.
     """
-    from ultralytics.nn import tasks
-
     check_network(model)
     for layer in (layer for section in SECTIONS for layer in model[section]):
         name: str = layer[2]

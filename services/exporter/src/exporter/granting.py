@@ -9,8 +9,9 @@ from pathlib import Path
 
 import structlog
 from labelstream import keys
-from labelstream.blobs.ports import Blobs
-from labelstream.errors import Misconfigured
+from labelstream.blobs.ports import BlobNotFound, Blobs
+from labelstream.bundle import ModelKey
+from labelstream.errors import Misconfigured, Rejected
 from labelstream.protection.grants import grant_content, make_grant, open_model_key
 from labelstream.values import Sha256, Value
 from pydantic import Field, TypeAdapter, ValidationError
@@ -56,7 +57,7 @@ class Granting:
                 log.info("device.enrolled", device=device.name)
 
     async def grant_all(self, project: str, model: str) -> None:
-        """Make the grants of a model that are missing."""
+        """Make the grants of a model that are missing. Raises Rejected when its key is lost or does not open."""
         missing = [
             device
             for device in await enrolled(self.resources)
@@ -64,9 +65,18 @@ class Granting:
         ]
         if not missing:
             return
-        sealed = await self.resources.get(keys.model_key(project, model))
-        key = open_model_key(sealed.data, self.vault_identity)
+        key = await self._model_key(project, model)
         for device in missing:
             grant = make_grant(grant_content(key, device.name), device.recipient)
             await self.resources.put(keys.grant(project, model, device.name), grant)
             log.info("grant.made", project=project, model=model, device=device.name)
+
+    async def _model_key(self, project: str, model: str) -> ModelKey:
+        where = keys.model_key(project, model)
+        try:
+            sealed = await self.resources.get(where)
+        except BlobNotFound as error:
+            raise Rejected(
+                "grant.no_model_key", f"the store has no {where}", "Restore the object, or export the model again."
+            ) from error
+        return open_model_key(sealed.data, self.vault_identity)

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 import structlog
+from labelstream.errors import Rejected
 from labelstream.events.base import MODEL_EVENTS
 from labelstream.events.envelope import Envelope
 from labelstream.events.model import Agreement, ModelEvent, ModelPromoted, ModelRefused
@@ -48,7 +49,7 @@ class Decider:
         for project in self.ledger.promotions:
             champion = self.ledger.champion(project)
             if champion is not None:
-                await self.granting.grant_all(project, champion.exported.model)
+                await self._granted(project, champion.exported.model)
 
     async def _export(self, trained: Trained) -> None:
         job = self._job(trained)
@@ -101,9 +102,8 @@ class Decider:
         champion = self.ledger.champion(candidate.project)
         exported = candidate.exported
         reason = why_promote(exported, champion.exported if champion else None, self.settings.min_gain)
-        if reason is None:
+        if reason is None or not await self._granted(candidate.project, exported.model):
             return
-        await self.granting.grant_all(candidate.project, exported.model)
         _, last = self.ledger.promotions.get(candidate.project, (0, None))
         statement = PromotionStatement(
             project=candidate.project,
@@ -123,6 +123,16 @@ class Decider:
             reason=reason,
         )
         await self._say(promoted, candidate.envelope, answers=f"{exported.model}/{statement.number}")
+
+    async def _granted(self, project: str, model: str) -> bool:
+        """Make the grants that are missing; a lost or foreign key stops nothing else, but somebody should look."""
+        try:
+            await self.granting.grant_all(project, model)
+        except Rejected as error:
+            self.health.degraded(f"grants of {project}", f"{error.rule}: {error.reason}")
+            return False
+        self.health.degraded(f"grants of {project}", None)
+        return True
 
     async def _say(self, event: ModelEvent, cause: Envelope, answers: str) -> None:
         envelope = Envelope.of(

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -134,9 +136,14 @@ async def test_a_split_without_images_is_refused_by_name(scenes, tiny, tmp_path,
 async def test_a_network_of_unknown_layers_is_refused_by_name(scenes, tiny, tmp_path, on_progress):
     network = {"backbone": [[-1, 1, "Convolution", [8, 3, 2]]], "head": [[[-1], 1, "Detect", ["nc"]]]}
     recipe = tiny.model_copy(update={"architecture": network})
-    with pytest.raises(EngineFailedError, match="recipe-wrong: .*'Convolution'"):
+    with pytest.raises(EngineFailedError, match=r"recipe-wrong: .*'Convolution'"):
         await run_training(TrainingSpec(data=scenes, recipe=recipe, out_dir=tmp_path), on_progress, asyncio.Event())
     assert json.loads((tmp_path / "failure.json").read_text())["rule"] == "recipe-wrong"
+
+
+def test_the_service_itself_imports_no_torch():
+    code = "import sys, trainer.engine.process; sys.exit('torch' in sys.modules or 'ultralytics' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def _engine_of(out: Path) -> int:

@@ -13,7 +13,7 @@ from exporter.engine.contract import ExportSpec
 
 def _export(spec: ExportSpec) -> dict[str, Any]:
     prepare_ultralytics(spec.out_dir / "ultralytics", threads=1)
-    from exporter.engine.job import export  # imports torch, which must come after the preparation
+    from exporter.engine.job import export  # noqa: PLC0415  # torch must come after the preparation
 
     return export(spec).model_dump(mode="json", by_alias=True)
 

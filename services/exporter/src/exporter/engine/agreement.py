@@ -62,7 +62,8 @@ def iou(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.floa
     shared = np.clip(high - low, 0, None).prod(axis=2)
     sizes = [np.clip(b[:, 2:] - b[:, :2], 0, None).prod(axis=1) for b in (one, other)]
     union = sizes[0][:, None] + sizes[1][None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    overlap: NDArray[np.float64] = shared / np.where(union > 0, union, 1.0)
+    return overlap
 
 
 def _alone(found: Found, matched: list[int], confidence: float) -> int:

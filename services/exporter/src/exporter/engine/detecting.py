@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from ultralytics.models.yolo.detect import DetectionPredictor
@@ -17,7 +18,8 @@ from exporter.engine.contract import ExportSpec
 def detect(model: Any, images: Sequence[Path], image_size: int, spec: ExportSpec) -> Iterator[Found]:
     """Yield what `model` (a network, or the path of an ONNX file) finds in each image, in order.
 
-    Images are letterboxed into the square, whatever their shape, so that every format sees the same pixels.
+    Images are letterboxed into the square, whatever their shape, so that every format sees the same pixels. Raises
+    ValueError for a file that is no image.
     """
     predictor = DetectionPredictor(
         overrides={
@@ -37,7 +39,10 @@ def detect(model: Any, images: Sequence[Path], image_size: int, spec: ExportSpec
     )
     predictor.setup_model(model, verbose=False)
     for image in images:
-        (result,) = predictor(str(image))
+        pixels = cv2.imread(str(image), cv2.IMREAD_COLOR)
+        if pixels is None:
+            raise ValueError(f"{image} is no image that OpenCV can read")
+        (result,) = predictor(pixels)
         yield _found(result)
 
 

@@ -48,7 +48,7 @@ def export(spec: ExportSpec) -> ExportResult:
         names=architecture.names,
         agreement=agreement_of(zip(trained, exported, strict=True), spec.confidence),
         golden=golden_answers(dict(zip(spec.test_images, exported, strict=True)), spec.golden),
-        versions=architecture.versions | versions("onnx", "onnxruntime", "onnxslim"),
+        versions=versions("onnx", "onnxruntime", "onnxslim") | architecture.versions,
     )
     _leave(spec.out_dir, result)
     return result
@@ -75,7 +75,7 @@ def as_boxes(found: Found) -> tuple[Box, ...]:
 def _answers(model: object, image_size: int, spec: ExportSpec) -> list[Found]:
     try:
         return list(detect(model, spec.test_images, image_size, spec))
-    except (FileNotFoundError, ValueError) as error:
+    except ValueError as error:
         raise EngineFailure("images-unreadable", str(error)) from error
 
 

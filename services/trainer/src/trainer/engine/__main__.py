@@ -13,7 +13,7 @@ from trainer.engine.contract import TrainingSpec
 
 def _train(spec: TrainingSpec) -> dict[str, Any]:
     prepare_ultralytics(spec.out_dir / "ultralytics", spec.recipe.threads)
-    from trainer.engine.job import train  # imports torch, which must come after the preparation
+    from trainer.engine.job import train  # noqa: PLC0415  # torch must come after the preparation
 
     return train(spec).model_dump(mode="json")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import time
 import zipfile
 from pathlib import Path
@@ -17,7 +18,7 @@ from labelstream_yolo.weights import build_model, read_metadata, save_weights
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.nn.tasks import yaml_model_load
 
-from trainer.engine.contract import PROGRESS, Progress
+from trainer.engine.contract import CHECKPOINT, PROGRESS, Progress
 from trainer.engine.evaluation import device, metrics_of
 from trainer.recipe import TrainingRecipe
 
@@ -52,11 +53,12 @@ class Training(DetectionTrainer):  # type: ignore[misc]  # ultralytics is untype
         model = build_model(self.network)
         if weights is not None:
             model.load(weights)
-        return model
+        return model.to(memory_format=torch.channels_last)  # a quarter faster on CPUs, and what tensor cores want
 
     def save_model(self) -> bool:
         """Keep the best weights and the checkpoint, each whole or not at all, the weights first."""
-        checkpoint, self.last = self.last, self.last.with_suffix(".unfinished")
+        checkpoint = self.out / CHECKPOINT
+        self.last = checkpoint.with_suffix(".unfinished")
         super().save_model()
         if self.best_fitness == self.fitness:
             best = Best(epoch=self.epoch + 1, validation=metrics_of(self.validator))
@@ -160,5 +162,5 @@ def epochs_in(checkpoint: Path) -> int:
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=False)
         return int(content["epoch"]) + 1
-    except (RuntimeError, EOFError, KeyError, zipfile.BadZipFile):
+    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile):
         return 0
