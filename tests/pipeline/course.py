@@ -22,7 +22,8 @@ from .drawing import CLASSES, GOOD, the_push
 from .watching import Onlooker
 
 MIN_NEW = GOOD - 6  # the policy is met before the push is over: the cut is not its end
-RECIPE = {"architecture": "small", "image_size": 96, "epochs": 3, "batch": 8, "lr0": 0.005, "cache_images": True}
+RECIPE = {"architecture": "small", "image_size": 64, "epochs": 3, "batch": 4, "lr0": 0.006, "cache_images": True}
+RATIOS = [0.5, 0.25, 0.25]  # of train, val and test
 SCHEMA = {"name": "shapes", "version": 1, "classes": CLASSES}
 
 
@@ -38,11 +39,11 @@ def options(directory: Path) -> Options:
         "trainer": {
             "TRAINER__RECIPE": recipe,
             "TRAINER__MIN_NEW": MIN_NEW,
-            "TRAINER__SPLIT_RATIOS": [0.5, 0.25, 0.25],
+            "TRAINER__SPLIT_RATIOS": RATIOS,
             "TRAINER__LEASE_S": 5,
             "TRAINER__POLL_S": 0.3,
         },
-        "exporter": {"EXPORTER__CONFIDENCE": 0.1, "EXPORTER__LEASE_S": 5, "EXPORTER__POLL_S": 0.3},
+        "exporter": {"EXPORTER__CONFIDENCE": 0.02, "EXPORTER__LEASE_S": 5, "EXPORTER__POLL_S": 0.3},
         "exporter-work": {"EXPORTER__LEASE_S": 5},
         "inference": {"INFERENCE__GRANT_PATIENCE_S": 1, "INFERENCE__RETRY_MOST_S": 1},
     }

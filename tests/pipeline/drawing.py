@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 SIDE = 96  # pixels
 CLASSES = ("square", "disc")
-MEDIA, SHOTS = 14, 4  # so many films, so many frames of each
+MEDIA, SHOTS = 12, 3  # so many films, so many frames of each
 GOOD = MEDIA * SHOTS
 
 

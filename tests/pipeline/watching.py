@@ -36,7 +36,6 @@ class Onlooker:
 
     async def raw(self, stream: str, start: int = 0) -> list[Delivery]:
         """Return everything that is in the stream now, from an offset on."""
-        await self.broker.ensure_stream(stream)
         last = await self.broker.last_offset(stream)
         found: list[Delivery] = []
         reader = self.broker.reader(stream, start or "first")
@@ -95,7 +94,7 @@ async def eventually(true: Callable[[], bool]) -> None:
     """Wait until something outside our control has happened."""
     async with asyncio.timeout(PATIENCE_S):
         while not await asyncio.to_thread(true):  # noqa: ASYNC110  # nothing here could set an event
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 def all_ready(stack: Stack) -> bool:
