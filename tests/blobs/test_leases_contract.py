@@ -42,7 +42,7 @@ async def test_an_expired_lease_is_taken_over_and_its_late_owner_is_fenced(blobs
     late = await Leases(blobs, "late", ttl_s=0).claim(prefix + "lease")
     assert late is not None
     decider, quick = Leases(blobs, "decider"), Leases(blobs, "quick")
-    await eventually(decider.look, prefix + "lease", LeaseState("late", 1, "expired"))
+    await eventually(decider.look, prefix + "lease", LeaseState("late", 1, "expired", failures=1))
 
     second = await quick.claim(prefix + "lease")
 
@@ -52,7 +52,7 @@ async def test_an_expired_lease_is_taken_over_and_its_late_owner_is_fenced(blobs
         with pytest.raises(LeaseLost):
             await write()
     await second.renew()
-    assert await decider.look(prefix + "lease") == LeaseState("quick", 2, "held")
+    assert await decider.look(prefix + "lease") == LeaseState("quick", 2, "held", failures=1)
 
 
 async def test_nobody_claimed_a_lease_that_is_not_there(blobs: Blobs, prefix: str) -> None:

@@ -61,6 +61,11 @@ def test_candidates_are_the_models_exported_after_the_last_promotion():
     assert ledger.champion("default").exported.model == "a"
 
 
+def test_of_several_candidates_the_best_is_considered_first():
+    ledger = ledger_of(exported("a", 0.3), exported("b", 0.6), exported("c", 0.5))
+    assert [each.exported.model for each in ledger.candidates()] == ["b", "c", "a"]
+
+
 def test_the_first_model_is_promoted_and_then_only_a_better_one():
     assert why_promote(exported("a", 0.1), None, 0) == "the project's first model"
     assert why_promote(exported("b", 0.6), exported("a", 0.5), 0) == "mAP50-95 0.600 against the champion's 0.500"

@@ -10,7 +10,7 @@ from labelstream import keys
 from labelstream.blobs.leases import Leases
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.errors import Rejected
-from labelstream.jobs.desk import MAX_ATTEMPTS, Desk
+from labelstream.jobs.desk import MAX_FAILURES, Desk
 from labelstream.jobs.memory import MemoryJobQueue
 from labelstream.jobs.ports import Job
 from labelstream.jobs.worker import LEASE, Attempt, TryAgain, Worker
@@ -112,7 +112,16 @@ async def test_a_job_that_ends_every_worker_fails_after_a_bounded_number(office)
 
     standing = await office.until_ended(office.worker("w", never))
     assert standing.failure.rule == "job.too_many_attempts"
-    assert standing.attempt == MAX_ATTEMPTS
+    assert standing.attempt == MAX_FAILURES
+
+
+async def test_a_job_that_is_handed_on_by_stopping_workers_is_not_given_up(office):
+    key = keys.job("default", "j1", LEASE)
+    for _ in range(MAX_FAILURES + 3):
+        lease = await Leases(office.blobs, "deployed anew").claim(key)
+        await lease.release()
+    standing = await office.until_ended(office.worker("w", answer))
+    assert standing.attempt == MAX_FAILURES + 4
 
 
 async def test_a_dead_workers_job_is_taken_over_and_what_it_leaves_late_is_not_looked_at(office):

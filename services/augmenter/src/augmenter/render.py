@@ -88,10 +88,15 @@ def _build(transform: recipes.Transform) -> A.BasicTransform:
             return A.HorizontalFlip(p=transform.p)
         case recipes.BrightnessContrast(brightness=brightness, contrast=contrast):
             return A.RandomBrightnessContrast(brightness_limit=brightness, contrast_limit=contrast, p=transform.p)
-        case recipes.Affine(scale=scale, rotate_deg=rotate, shear_deg=shear):
+        case recipes.Affine(scale=scale, rotate_deg=rotate, shear_deg=shear, boxes_around=around):
             angles = (-shear, shear)
             return A.Affine(
-                scale=scale, rotate=(-rotate, rotate), shear={"x": angles, "y": angles}, keep_ratio=True, p=transform.p
+                scale=scale,
+                rotate=(-rotate, rotate),
+                shear={"x": angles, "y": angles},
+                keep_ratio=True,
+                rotate_method="ellipse" if around == "ellipse" else "largest_box",
+                p=transform.p,
             )
         case recipes.MotionBlur(pixels=pixels):
             return A.MotionBlur(blur_limit=pixels, p=transform.p)

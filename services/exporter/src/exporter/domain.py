@@ -76,13 +76,18 @@ class Ledger:
         return self.models.get(promoted[1].model) if promoted else None
 
     def candidates(self) -> list[Published]:
-        """Return the models that were exported after their project's last promotion, oldest first."""
-        return [
+        """Return the models that were exported after their project's last promotion, the best first.
+
+        The best first, because a promotion ends the candidacy of all that came before it: which model serves
+        must not depend on how many were exported when the exporter last stopped.
+        """
+        waiting = [
             model
             for model in self.models.values()
             if model.offset > self.promotions.get(model.project, (-1, None))[0]
             and model.exported.model not in self.withdrawn
         ]
+        return sorted(waiting, key=lambda model: -model.exported.test.map50_95)
 
 
 def disagreement(agreement: Agreement, max_box_px: float, max_score: float) -> str | None:

@@ -62,10 +62,16 @@ class Decider:
             if problem is not None:
                 await self._refuse(trained, Failure(rule="export.disagrees", reason=problem), left.agreement)
             else:
-                exported = await self.publishing.publish(trained, left)
-                await self._say(exported, trained.envelope, answers=trained.training.job)
+                await self._publish(trained, left)
         else:
             await self.desk.offer(QUEUE, job, standing)
+
+    async def _publish(self, trained: Trained, left: ExportLeft) -> None:
+        try:
+            exported = await self.publishing.publish(trained, left)
+        except Rejected as error:
+            return await self._refuse(trained, Failure(rule=error.rule, reason=error.reason))
+        return await self._say(exported, trained.envelope, answers=trained.training.job)
 
     def _job(self, trained: Trained) -> Job:
         training, settings = trained.training, self.settings

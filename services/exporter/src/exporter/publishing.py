@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelstream import keys
+from labelstream.blobs.checked import download_checked, read_checked
 from labelstream.blobs.ports import Blobs
 from labelstream.bundle import (
     MANIFEST,
@@ -19,7 +20,7 @@ from labelstream.bundle import (
     ManifestFacts,
     Thresholds,
 )
-from labelstream.datasets.description import DatasetDescription
+from labelstream.datasets.loading import load_description
 from labelstream.events.model import ArtifactRef, ModelExported
 from labelstream.protection.bundling import PlainArtifact, WrittenBundle, write_bundle
 from labelstream.protection.grants import seal_model_key
@@ -43,7 +44,9 @@ class Publishing:
     scratch: Path
 
     async def publish(self, trained: Trained, left: ExportLeft) -> ModelExported:
-        """Publish the bundle of one export.
+        """Publish the bundle of one export: exactly the files that were proved.
+
+        Raises Rejected when they are gone or others.
 
         A model is named by its training and by the key pair made for it, so that a second try after a
         crash never mixes its files with those of the first.
@@ -55,7 +58,7 @@ class Publishing:
             facts = await self._facts(model, trained, left)
             plain = folder / "plain.onnx"
             folder.mkdir(parents=True)
-            await self.data.download(left.artifact.key, plain)
+            await download_checked(self.data, left.artifact, plain)
             artifact = PlainArtifact(_artifact_facts(left), plain)
             golden = await self._golden(left)
             bundle = await asyncio.to_thread(
@@ -67,14 +70,14 @@ class Publishing:
 
     async def _facts(self, model: str, trained: Trained, left: ExportLeft) -> ManifestFacts:
         training = trained.training
-        stored = await self.data.get(training.dataset.description.key)
+        description = await load_description(self.data, training.dataset.description)
         return ManifestFacts(
             model=model,
             project=trained.project,
             job=training.job,
             dataset_id=training.dataset.id,
             created_ms=int(time.time() * 1000),
-            class_schema=DatasetDescription.from_json(stored.data).class_schema,
+            class_schema=description.class_schema,
             image_size=left.image_size,
             thresholds=Thresholds(confidence=self.settings.confidence, iou=self.settings.iou),
             validation=training.validation,
@@ -84,7 +87,7 @@ class Publishing:
 
     async def _golden(self, left: ExportLeft) -> GoldenSet:
         images = [
-            GoldenImage(image=(await self.data.get(each.image.key)).data, boxes=each.boxes) for each in left.golden
+            GoldenImage(image=await read_checked(self.data, each.image), boxes=each.boxes) for each in left.golden
         ]
         # Another decoder or processor may differ a little from the exporter's; a wrong model differs a lot.
         return GoldenSet(images=tuple(images), max_box_px=2.0, max_score=0.02)

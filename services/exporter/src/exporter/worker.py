@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 from labelstream import keys
+from labelstream.blobs.checked import download_checked
 from labelstream.blobs.ports import Blobs
 from labelstream.datasets.loading import load_description, load_manifest
 from labelstream.errors import Rejected
@@ -19,7 +20,7 @@ from labelstream.jobs.worker import Attempt, TryAgain
 from labelstream.labels import Box
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
-from labelstream.values import FileRef, Value, sha256_file
+from labelstream.values import FileRef, Value
 
 from exporter.engine.contract import ExportSpec
 from exporter.engine.process import EngineFailedError, run_export
@@ -119,12 +120,5 @@ class ExportWork:
         return fetched
 
     async def _fetch(self, file: FileRef, path: Path) -> Path:
-        """Download a file and check that it is what its name says."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        await patiently(self.health, STORE, lambda: self.blobs.download(file.key, path))
-        found = await asyncio.to_thread(sha256_file, path)
-        if found != file.sha256:
-            raise Rejected(
-                "export.wrong_content", f"{file.key} holds {found}, not {file.sha256}", "Restore the object."
-            )
-        return path
+        """Download a file; waits while the store is away. Raises Rejected when it is not what its name says."""
+        return await patiently(self.health, STORE, lambda: download_checked(self.blobs, file, path))

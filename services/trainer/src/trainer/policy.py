@@ -23,10 +23,10 @@ def due(validated: Sequence[int], min_new: int, readable: int) -> int | None:
     """Return the cut that the policy asks for, or None.
 
     `validated` are the offsets at which annotations were validated since the last cut. The cut is the
-    offset that completed a full `min_new`, not what happened to be read by then: so it is the same after
-    a crash. When several are complete up to the offset `readable`, the last one serves for all.
+    offset that completed `min_new` of them, not what happened to be read by then: so the trainings of a
+    stream are the same whenever the trainer was away.
     """
-    if min_new == 0:
+    if min_new == 0 or len(validated) < min_new:
         return None
-    complete = [validated[i] for i in range(min_new - 1, len(validated), min_new)]
-    return max((offset for offset in complete if offset <= readable), default=None)
+    cut = validated[min_new - 1]
+    return cut if cut <= readable else None

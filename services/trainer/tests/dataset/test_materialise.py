@@ -97,10 +97,10 @@ async def test_an_archive_that_changed_or_is_gone_is_refused_and_leaves_nothing_
     data = bytearray((await blobs.get(key)).data)
     data[600] ^= 1
     await blobs.put(key, bytes(data))
-    with pytest.raises(Rejected, match=r"archive_changed"):
+    with pytest.raises(Rejected, match=r"object\.changed"):
         await materialise(blobs, Health(), dataset.description, tmp_path / "d")
     await blobs.delete(key)
-    with pytest.raises(Rejected, match=r"archive_missing"):
+    with pytest.raises(Rejected, match=r"object\.missing"):
         await materialise(blobs, Health(), dataset.description, tmp_path / "d")
     assert not (tmp_path / "d" / FINISHED).exists()
 

@@ -15,7 +15,8 @@ from labelstream_cli.scenes.weather import WEATHERS
 
 SIDE = 160  # pixels
 WORLD = 220  # pixels; what the camera may see while it drifts
-MOVING = ("car", "truck", "boat", "plane")
+MOVING = ("car", "plane")
+ZOOM = 1.2  # of the things: a car is 28 to 37 pixels long
 _SNOW: Colour = (232, 228, 226)
 _TRIES = 40  # for a free place
 
@@ -76,7 +77,7 @@ def _things(rng: np.random.Generator, ground: Ground) -> list[_Thing]:
     things: list[_Thing] = []
     for _ in range(int(rng.integers(2, 5))):
         name = CLASSES[rng.integers(len(CLASSES))]
-        place = _place(rng, ground, name, things)
+        place = _place(rng, ground, things)
         if place is None:
             continue
         paint = (float(rng.uniform(60, 225)), float(rng.uniform(60, 225)), float(rng.uniform(60, 225)))
@@ -86,16 +87,14 @@ def _things(rng: np.random.Generator, ground: Ground) -> list[_Thing]:
     return things
 
 
-def _place(rng: np.random.Generator, ground: Ground, name: str, others: list[_Thing]) -> Points | None:
-    """Return a place well inside the picture, away from others, for boats on the water if there is any."""
+def _place(rng: np.random.Generator, ground: Ground, others: list[_Thing]) -> Points | None:
+    """Return a dry place well inside the picture, away from others."""
     margin = (WORLD - SIDE) / 2 + 30
-    boat_on_land = not ground.water.any() or rng.random() < 0.1
     for _ in range(_TRIES):
         place = rng.uniform(margin, WORLD - margin, 2)
-        wet = bool(ground.water[int(place[1] * FINER), int(place[0] * FINER)])
-        if wet != (name == "boat") and not (name == "boat" and boat_on_land):
+        if ground.water[int(place[1] * FINER), int(place[0] * FINER)]:
             continue
-        if all(np.hypot(*(place - other.place)) > 44 for other in others):
+        if all(np.hypot(*(place - other.place)) > 48 for other in others):
             return place
     return None
 
@@ -133,7 +132,7 @@ def _draw(
 
 def _seen(thing: _Thing, outline: Points, frame: int, camera: Points) -> Points:
     cos, sin = np.cos(thing.heading), np.sin(thing.heading)
-    world = outline @ np.array([[cos, sin], [-sin, cos]]) + thing.at(frame)
+    world = ZOOM * outline @ np.array([[cos, sin], [-sin, cos]]) + thing.at(frame)
     seen: Points = world @ camera[:, :2].T + camera[:, 2]
     return seen
 

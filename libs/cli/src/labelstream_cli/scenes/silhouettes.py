@@ -57,35 +57,6 @@ def _car(rng: np.random.Generator, paint: Colour) -> list[Part]:
     ]
 
 
-def _truck(rng: np.random.Generator, paint: Colour) -> list[Part]:
-    length = rng.uniform(42, 54)
-    half, half_width = length / 2, length * rng.uniform(0.15, 0.18)
-    gap = half * 0.44
-    parts = [
-        Part(rectangle(-half, -half_width * 0.35, half * 0.8, half_width * 0.35), DARK),
-        Part(rectangle(-half, -half_width, gap, half_width, 1), shade(paint, 1.1)),
-        Part(rectangle(gap + 2, -half_width * 0.92, half, half_width * 0.92, 3), shade(paint, 0.7)),
-        Part(rectangle(half * 0.68, -half_width * 0.72, half * 0.82, half_width * 0.72), DARK),
-    ]
-    seams = np.linspace(-half * 0.8, gap * 0.7, 4)
-    return parts + [Part(rectangle(x, -half_width, x + 1, half_width), shade(paint, 0.85)) for x in seams]
-
-
-def _boat(rng: np.random.Generator, paint: Colour) -> list[Part]:
-    length = rng.uniform(32, 48)
-    half, half_width = length / 2, length * rng.uniform(0.17, 0.22)
-    side = [(-half, 0.8), (-half * 0.2, 1.0), (half * 0.35, 0.8), (half * 0.75, 0.38)]  # x, share of the width
-    port = [(x, -half_width * share) for x, share in side]
-    starboard = [(x, half_width * share) for x, share in reversed(side)]
-    hull = np.array([*port, (half, 0.0), *starboard])
-    return [
-        Part(hull, paint),
-        Part(hull * (0.78, 0.66), shade(paint, 1.35)),
-        Part(rectangle(-half * 0.5, -half_width * 0.45, half * 0.05, half_width * 0.45, 1), DARK),
-        Part(rectangle(-half * 0.44, -half_width * 0.33, -half * 0.1, half_width * 0.33), shade(paint, 1.5)),
-    ]
-
-
 def _plane(rng: np.random.Generator, paint: Colour) -> list[Part]:
     length = rng.uniform(42, 58)
     half, body, span = length / 2, length * 0.07, length * rng.uniform(0.42, 0.5)
@@ -133,8 +104,6 @@ def _silo(rng: np.random.Generator, paint: Colour) -> list[Part]:
 
 SILHOUETTES: dict[str, Silhouette] = {
     "car": _car,
-    "truck": _truck,
-    "boat": _boat,
     "plane": _plane,
     "house": _house,
     "silo": _silo,

@@ -42,6 +42,7 @@ class LeaseState:
     owner: str
     attempt: int
     state: State
+    failures: int = 0  # attempts that lapsed or were given up; not those that were released to go on elsewhere
 
 
 class _Record(Value):
@@ -53,6 +54,7 @@ class _Record(Value):
     ttl_s: float
     state: Literal["held", "released", "finished"] = "held"
     writes: int = 0
+    failures: int = 0
 
     def to_bytes(self) -> bytes:
         return self.model_dump_json().encode()
@@ -94,16 +96,21 @@ class Lease:
         """Mark the work as done, so that nobody claims it again. Raises LeaseLost or Unavailable."""
         await self._write("finished")
 
-    async def release(self) -> None:
-        """Let the next one claim at once, under the next attempt number. Raises LeaseLost or Unavailable."""
-        await self._write("released")
+    async def release(self, *, failed: bool = False) -> None:
+        """Let the next one claim at once, under the next attempt number. Raises LeaseLost or Unavailable.
 
-    async def _write(self, state: Literal["held", "released", "finished"]) -> None:
+        `failed` counts the attempt among those that came to nothing.
+        """
+        await self._write("released", failures=1 if failed else 0)
+
+    async def _write(self, state: Literal["held", "released", "finished"], failures: int = 0) -> None:
         async with self._writing:
             if self.over and (state == "held" or state != self._record.state):
                 raise LeaseLost(f"{self._key}: attempt {self.attempt} is over")
             now = asyncio.get_running_loop().time()
-            record = self._record.model_copy(update={"state": state, "writes": self._record.writes + 1})
+            record = self._record.model_copy(update={
+                "state": state, "writes": self._record.writes + 1, "failures": self._record.failures + failures,
+            })  # fmt: skip
             try:
                 etag = await self._blobs.replace(self._key, record.to_bytes(), self._etag)
             except BlobChanged:
@@ -151,7 +158,9 @@ class Leases:
             return Lease(self.blobs, key, mine, etag, now)
         if state in ("held", "finished"):
             return None
-        return await self._take_over(key, mine.model_copy(update={"attempt": record.attempt + 1}), etag)
+        failures = record.failures + (1 if state == "expired" else 0)
+        following = mine.model_copy(update={"attempt": record.attempt + 1, "failures": failures})
+        return await self._take_over(key, following, etag)
 
     async def look(self, key: str) -> LeaseState | None:
         """Say how a lease stands; None when nobody ever claimed it. Raises Unavailable."""
@@ -159,7 +168,8 @@ class Leases:
         if found is None:
             return None
         record, state, _ = found
-        return LeaseState(record.owner, record.attempt, state)
+        lapsed = 1 if state == "expired" else 0
+        return LeaseState(record.owner, record.attempt, state, record.failures + lapsed)
 
     async def _take_over(self, key: str, mine: _Record, etag: str) -> Lease | None:
         now = asyncio.get_running_loop().time()

@@ -11,7 +11,7 @@ from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.jobs.ports import Job, JobQueue
 from labelstream.jobs.worker import FAILURE, LEASE, RESULT, Failure
 
-MAX_ATTEMPTS = 5  # a job that ended so many workers is not offered to another
+MAX_FAILURES = 5  # a job that ended so many workers is not offered to another
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Desk:
     queue: JobQueue
     leases: Leases
     blobs: Blobs
-    offer_again_s: float = 60.0
-    _offered: dict[str, float] = field(default_factory=dict)  # job → when, by time.monotonic()
+    offer_again_s: float = 600.0  # should the queue have lost it
+    _offered: dict[str, tuple[float, int]] = field(default_factory=dict)  # job → when, after which attempt
 
     async def standing(self, project: str, job_id: str) -> Standing | None:
         """Look at a job; None when no worker ever claimed it."""
@@ -52,8 +52,8 @@ class Desk:
                 else Failure(rule="job.no_result", reason="nothing left")
             )
             return Standing(lease.attempt, lease.owner, lease.state, failure=said)
-        if lease.state != "held" and lease.attempt >= MAX_ATTEMPTS:
-            reason = f"{lease.attempt} workers took the job and none came to an end; the last was {lease.owner}"
+        if lease.state != "held" and lease.failures >= MAX_FAILURES:
+            reason = f"{lease.failures} workers took the job and none came to an end; the last was {lease.owner}"
             return Standing(
                 lease.attempt, lease.owner, lease.state, failure=Failure(rule="job.too_many_attempts", reason=reason)
             )
@@ -69,9 +69,9 @@ class Desk:
     async def offer(self, queue_name: str, job: Job, standing: Standing | None) -> None:
         """Queue a job that nobody holds, and again after a while if still nobody does; repeats do no harm."""
         if standing is not None and standing.state in ("held", "finished"):
-            self._offered.pop(job.id, None)  # when it lapses, it is offered at once
             return
-        last = self._offered.get(job.id)
-        if last is None or time.monotonic() - last >= self.offer_again_s:
+        attempt = standing.attempt if standing else 0
+        offered_at, for_attempt = self._offered.get(job.id, (0.0, -1))
+        if attempt > for_attempt or time.monotonic() - offered_at >= self.offer_again_s:
             await self.queue.put(queue_name, job)
-            self._offered[job.id] = time.monotonic()
+            self._offered[job.id] = time.monotonic(), attempt

@@ -94,8 +94,11 @@ class Worker:
         try:
             async with keep(lease):
                 await self._do(Attempt(job, lease.attempt, self.blobs, self.health), lease)
-        except (LeaseLost, TryAgain) as lost:
+        except LeaseLost as lost:
             log.warning("job.attempt_lost", job=job.id, attempt=lease.attempt, reason=str(lost))
+        except TryAgain as failed:
+            log.warning("job.attempt_failed", job=job.id, attempt=lease.attempt, reason=str(failed))
+            await self._hand_back(lease, failed=True)
         finally:
             await self._hand_back(lease)
 
@@ -111,10 +114,10 @@ class Worker:
             log.info("job.done", job=attempt.job.id, attempt=attempt.number)
         await patiently(self.health, "object store", lease.finish)
 
-    async def _hand_back(self, lease: Lease) -> None:
+    async def _hand_back(self, lease: Lease, *, failed: bool = False) -> None:
         """Let another worker go on at once when we stop in the middle."""
         try:
             if not lease.over:
-                await lease.release()
+                await lease.release(failed=failed)
         except (LeaseLost, Unavailable) as error:
             log.info("job.not_released", reason=str(error))

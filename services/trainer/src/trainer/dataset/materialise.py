@@ -6,7 +6,6 @@ DIR/data.yaml      DIR/{train,val,test}/images/…      DIR/{train,val,test}/lab
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import yaml
-from labelstream.blobs.ports import BlobNotFound, Blobs
+from labelstream.blobs.checked import download_checked
+from labelstream.blobs.ports import Blobs
 from labelstream.datasets.description import DatasetDescription
 from labelstream.datasets.loading import load_description, load_manifest
 from labelstream.datasets.manifest import Row
@@ -73,16 +73,7 @@ class _Fetched:
     rows: list[Row]
 
     def unpack(self, directory: Path) -> None:
-        """Check the archive, write the samples that are wanted, and remove it."""
-        archive = self.rows[0]
-        with self.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != archive.archive_sha256:
-            raise Rejected(
-                "dataset.archive_changed",
-                f"{archive.archive} has the digest {digest}, not {archive.archive_sha256}",
-                "Restore the object, or build a new dataset.",
-            )
+        """Write the samples that are wanted, and remove the archive."""
         wanted = dict(_targets(self.rows, directory))
         with tarfile.open(self.path, mode="r:") as tar:
             for entry in tar:
@@ -92,7 +83,7 @@ class _Fetched:
                     target.write_bytes(content.read())
         if wanted:
             raise Rejected(
-                "dataset.archive_incomplete", f"{archive.archive} lacks {min(wanted)}", "Build a new dataset."
+                "dataset.archive_incomplete", f"{self.rows[0].archive} lacks {min(wanted)}", "Build a new dataset."
             )
         self.path.unlink()
 
@@ -104,14 +95,10 @@ def _fetch_next(
         rows = await asyncio.to_thread(next, archives, None)
         if rows is None:
             return None
-        key = rows[0].archive
-        path = directory / f".{PurePosixPath(key).name}"
-        try:
-            await patiently(health, STORE, lambda: blobs.download(key, path))
-        except BlobNotFound as error:
-            raise Rejected(
-                "dataset.archive_missing", f"the store has no {key}", "Restore the object, or build a new dataset."
-            ) from error
+        row = rows[0]
+        archive = FileRef(key=row.archive, sha256=row.archive_sha256, size_bytes=row.archive_bytes)
+        path = directory / f".{PurePosixPath(row.archive).name}"
+        await patiently(health, STORE, lambda: download_checked(blobs, archive, path))
         return _Fetched(path, rows)
 
     return asyncio.create_task(fetch())
