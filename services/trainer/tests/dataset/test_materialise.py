@@ -107,7 +107,7 @@ async def test_an_archive_that_changed_or_is_gone_is_refused_and_leaves_nothing_
 
 async def test_a_description_that_changed_is_refused(dataset: DatasetRef, blobs: MemoryBlobs, tmp_path: Path) -> None:
     await blobs.put(dataset.description.key, b"{}")
-    with pytest.raises(Rejected, match=r"dataset\.changed"):
+    with pytest.raises(Rejected, match=r"object\.changed"):
         await materialise(blobs, Health(), dataset.description, tmp_path / "d")
 
 

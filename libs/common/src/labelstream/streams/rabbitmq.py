@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakSet
+
 from rstream import exceptions
 
 from labelstream.errors import Misconfigured
@@ -22,7 +24,7 @@ class RabbitBroker:
     def __init__(self, settings: BrokerSettings, health: Health, connection_name: str) -> None:
         self._links = Links(settings, connection_name)
         self._outages = Outages(health)
-        self._open: list[RabbitReader | RabbitPublisher] = []
+        self._open: WeakSet[RabbitReader | RabbitPublisher] = WeakSet()
 
     async def ensure_stream(self, stream: str, retention: Retention = Retention()) -> None:  # noqa: B008 -- frozen
         """Create the stream when it is missing. Raises Unavailable, and Misconfigured when it exists otherwise."""
@@ -41,14 +43,14 @@ class RabbitBroker:
     def reader(self, stream: str, start: Start) -> RabbitReader:
         """Read `stream` from `start`; `next` means what is published once the first `read` has attached."""
         reader = RabbitReader(self._links, stream, start, Recovery(f"reader of {stream}", self._outages))
-        self._open.append(reader)
+        self._open.add(reader)
         return reader
 
     def publisher(self, stream: str, name: str) -> RabbitPublisher:
         """Write `stream` under the publisher name `name`."""
         recovery = Recovery(f"publisher {name} of {stream}", self._outages)
         publisher = RabbitPublisher(self._links, stream, name, recovery)
-        self._open.append(publisher)
+        self._open.add(publisher)
         return publisher
 
     async def last_publishing_id(self, stream: str, publisher: str) -> int:
@@ -63,7 +65,7 @@ class RabbitBroker:
 
     async def close(self) -> None:
         """Release all connections."""
-        for one in self._open:
+        for one in list(self._open):
             await one.close()
         self._open.clear()
 
