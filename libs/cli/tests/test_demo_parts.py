@@ -167,4 +167,6 @@ def test_photographs_bring_their_classes_and_published_splits_into_the_plan(
     assert options.told["trainer"]["LABELSTREAM_TRAINER__RECIPE"] == "photos"
     assert options.told["trainer"]["LABELSTREAM_TRAINER__MIN_NEW"] == "0"
     assert plan.schema.classes == ("cell",)
-    assert Path(options.schemas["default"]).read_text() == '{"name": "demo", "version": 1, "classes": ["cell"]}'
+    assert options.projects == (plan.project,)
+    assert plan.project.startswith("demo-")  # other data are another project: class ids never change their meaning
+    assert Path(options.schemas[plan.project]).read_text() == '{"name": "demo", "version": 1, "classes": ["cell"]}'

@@ -8,13 +8,16 @@ from labelstream.events.annotation import AnnotationSettled, Outcome, Rejection
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.events.envelope import Envelope
 from labelstream.producer import Producer
+from labelstream.service.settings import BrokerSettings
 from labelstream.streams.amqp import decode
 from labelstream.streams.memory import MemoryBroker
 from labelstream.values import Position
 from labelstream.wire import native
 from labelstream_cli.importers import Imported, NamedBox
+from labelstream_cli.push_commands import _alone
 from labelstream_cli.pushing import follow_receipts, publish
 from labelstream_cli.running import CommandFailed
+from pydantic import SecretStr
 
 MakeImage = Callable[..., Path]
 
@@ -108,3 +111,15 @@ async def test_when_no_receipt_comes_it_says_how_many_are_missing(broker: Memory
 
         with pytest.raises(CommandFailed, match="1 of 3 are there"):
             await follow_receipts(producer, pushed, nothing, patience_s=0.2)
+
+
+def test_a_second_push_to_the_same_stream_waits_for_the_first():
+    settings = BrokerSettings(username="u", password=SecretStr("p"))
+    with (
+        _alone(settings, "annotations"),
+        pytest.raises(CommandFailed, match="another push to 'annotations'"),
+        _alone(settings, "annotations"),
+    ):
+        pytest.fail("two pushes at once")
+    with _alone(settings, "annotations"), _alone(settings, "annotations.other"):
+        pass

@@ -98,11 +98,8 @@ def _annotation_ingest(context: Context) -> Variables:
     }
 
 
-def _trainer(context: Context) -> Variables:
-    return {
-        "LABELSTREAM_TRAINER__CLASS_SCHEMAS": json.dumps({name: context.schema(name) for name in context.projects}),
-        "LABELSTREAM_TRAINER__WORKER": "local",
-    }
+def _trainer(_: Context) -> Variables:
+    return {"LABELSTREAM_TRAINER__WORKER": "local"}
 
 
 def _exporter(context: Context) -> Variables:

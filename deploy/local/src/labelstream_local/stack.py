@@ -146,6 +146,13 @@ def _running(layout: Layout) -> Stack | None:
 
 def _joined(stack: Stack, options: Options) -> Stack:
     missing = set(options.services) - set(stack.services)
+    foreign = set(options.projects) - set(stack.record.projects)
+    changed = {p for p, schema in options.schemas.items() if stack.record.schemas.get(p) != schema}
+    if foreign or changed:
+        raise StartFailed(
+            f"a stack for {', '.join(stack.record.projects)} runs here, started with other projects or class schemas: "
+            "`labelstream down` stops it"
+        )
     if missing:
         raise StartFailed(f"a stack without {', '.join(sorted(missing))} runs here: `labelstream down` stops it")
     return stack
@@ -156,7 +163,7 @@ def _started(layout: Layout, options: Options, progress: Progress) -> Stack:
     record = Record(
         ports=settle_ports(known.ports if known else None),
         projects=options.projects,
-        schemas=dict(options.schemas),
+        schemas={**(known.schemas if known else {}), **options.schemas},
         services=options.services,
         versions=versions(),
     )

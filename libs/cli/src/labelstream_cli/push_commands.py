@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Annotated
 import typer
 from labelstream.producer import Producer, broker_settings
 from labelstream.service.settings import BrokerSettings
+from labelstream.values import digest_of
 from labelstream_local.layout import DEFAULT
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -80,7 +83,7 @@ async def _work(
     imported: ImportedFolder, stream: str, directory: Path, url: str | None, *, wait: bool, quiet: bool
 ) -> Pushed:
     settings = _broker(directory, url)
-    with _bars(len(imported), wait=wait, quiet=quiet) as told:
+    with _alone(settings, stream), _bars(len(imported), wait=wait, quiet=quiet) as told:
         async with Producer.connect(settings, stream, _NAME, receipts=wait) as producer:
             pushed = await publish(producer, imported, told)
             if wait:
@@ -95,6 +98,18 @@ def _broker(directory: Path, url: str | None) -> BrokerSettings:
         return running_stack(directory).broker
     except CommandFailed as error:
         raise CommandFailed(f"{error}\nOr name another broker with --url.") from error
+
+
+@contextmanager
+def _alone(settings: BrokerSettings, stream: str) -> Iterator[None]:
+    """Hold off a second push to the same stream: the broker takes one writer of a publisher name at a time."""
+    where = digest_of([settings.host, settings.stream_port, settings.vhost, stream])[:16]
+    with (Path(tempfile.gettempdir()) / f"labelstream-push-{where}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CommandFailed(f"another push to {stream!r} runs on this machine: wait until it has ended") from error
+        yield
 
 
 @contextmanager

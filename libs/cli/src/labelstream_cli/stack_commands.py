@@ -40,8 +40,11 @@ def _up(
     ] = None,
     project: Annotated[list[str] | None, typer.Option(help="A project to serve; again for more.")] = None,
     schema: Annotated[
-        str, typer.Option(help="The projects' class schema: a shipped name or the path of a file.")
-    ] = "example",
+        str | None,
+        typer.Option(
+            help="The class schema: a shipped name or the path of a file. Default: as last time, or `example`."
+        ),
+    ] = None,
     within: Annotated[float, typer.Option(help="Seconds that each program may take to come up.")] = 180.0,
     as_json: Json = False,
 ) -> None:
@@ -58,7 +61,7 @@ def _up(
     if unknown:
         raise typer.BadParameter(f"there is no service {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     projects = tuple(project or ("default",))
-    schemas = dict.fromkeys(projects, str(Path(schema).resolve()) if Path(schema).exists() else schema)
+    schemas = dict.fromkeys(projects, _path_or_name(schema)) if schema else {}
     options = Options(services=tuple(service or NAMES), projects=projects, schemas=schemas, within_s=within)
     try:
         stack = up_with_progress(directory, options, quiet=as_json)
@@ -71,6 +74,10 @@ def _up(
     for name, url in _addresses(stack).items():
         typer.echo(f"  {name:18} {url}")
     typer.echo("`labelstream status` shows what it does, `labelstream down` stops it.")
+
+
+def _path_or_name(schema: str) -> str:
+    return str(Path(schema).resolve()) if Path(schema).exists() else schema
 
 
 def _down(directory: Directory = DEFAULT, as_json: Json = False) -> None:

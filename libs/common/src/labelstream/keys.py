@@ -8,6 +8,11 @@ def image(project: str, sha256: str, extension: str) -> str:
     return f"{project}/images/{sha256}.{extension}"
 
 
+def class_schema(project: str) -> str:
+    """The key of a project's class schema, as its annotations use it."""
+    return f"{project}/class-schema.json"
+
+
 def archive(project: str, digest: str) -> str:
     """The key of a batch's archive, by its inputs and recipe."""
     return f"{project}/archives/{digest}.tar"

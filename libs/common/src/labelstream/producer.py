@@ -13,6 +13,7 @@ print(receipt.message_id, receipt.outcomes[0].outcome, receipt.outcomes[0].rejec
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,7 @@ class Producer:
         self._with_receipts = receipts
         self._answers: Reader | None = None
         self._last = 0
+        self._session = secrets.token_hex(4)  # so that nobody takes the receipt of another run for ours
         self._waiting: list[tuple[int, Message]] = []
         self._waiting_bytes = 0
         self._unanswered: set[str] = set()
@@ -144,7 +146,7 @@ class Producer:
     async def publish(self, message: Message) -> str:
         """Publish a message of any wire under the next id; return the id that it was given."""
         self._last += 1
-        message_id = f"{self._name}-{self._last}"
+        message_id = f"{self._name}-{self._session}-{self._last}"
         self._waiting.append((self._last, replace(message, message_id=message_id)))
         self._waiting_bytes += len(message.body)
         if self._with_receipts:

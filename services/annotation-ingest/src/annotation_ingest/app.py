@@ -6,9 +6,11 @@ import asyncio
 
 from labelstream.blobs.ports import Blobs
 from labelstream.blobs.s3 import S3Blobs
+from labelstream.classes import ClassSchema
 from labelstream.errors import Unavailable
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.schemas import load_named_schema
+from labelstream.schemas.recorded import record_schema
 from labelstream.service.health import Health
 from labelstream.service.http import health_app, serve_http
 from labelstream.service.patience import patiently
@@ -54,6 +56,8 @@ async def run(settings: IngestSettings, health: Health, broker: Broker, blobs: B
     journal = Journal(broker, ANNOTATION_EVENTS, [publisher(one) for one in told.inputs], view.apply, health)
     parking = Parking(broker, health)
     try:
+        for one in told.inputs:
+            await _record(blobs, one.project, schemas[one.schema_name], health)
         await parking.prepare(told.parking.retention)
         await _check_view(broker, view, health)
         answered = await journal.open("first" if view.position is None else view.position + 1)
@@ -98,6 +102,11 @@ async def _follow(one: InputSettings, start: int, ingest: Ingest, desk: Desk, br
                 await desk.answer(ingest, publisher(one), deliveries)
     finally:
         await reader.close()
+
+
+async def _record(blobs: Blobs, project: str, schema: ClassSchema, health: Health) -> None:
+    """Hold the project's ids to what they meant before."""
+    await patiently(health, "object store", lambda: record_schema(blobs, project, schema))
 
 
 async def _check_view(broker: Broker, view: AnnotationView, health: Health) -> None:

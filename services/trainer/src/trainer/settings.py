@@ -12,9 +12,6 @@ from pydantic import Field
 class TrainerGroup(Settings):
     """Settings of the trainer alone."""
 
-    class_schemas: dict[str, str] = Field(
-        description="project → class schema: a shipped name or the path of a JSON file"
-    )
     recipe: str = Field("yolo11n", description="training recipe: a shipped name or the path of a YAML file")
     min_new: int = Field(
         500, ge=0, description="train when so many annotations were validated anew; 0: on request only"

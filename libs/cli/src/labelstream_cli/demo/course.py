@@ -17,13 +17,14 @@ from labelstream.jobs.rabbitmq import RabbitJobQueue
 from labelstream.producer import Producer
 from labelstream.service.health import Health
 from labelstream.streams.rabbitmq import RabbitBroker
+from labelstream_local.services import input_stream
 from labelstream_local.stack import Stack
 
 from labelstream_cli.asking_to_train import ask_for_training
 from labelstream_cli.demo.display import Display
 from labelstream_cli.demo.following import Follower
 from labelstream_cli.demo.heldout import Compared, compare, test_names
-from labelstream_cli.demo.plan import PROJECT, Plan
+from labelstream_cli.demo.plan import Plan
 from labelstream_cli.demo.proof import Proof, prove
 from labelstream_cli.demo.report import report_of
 from labelstream_cli.demo.sheet import write_sheet
@@ -34,7 +35,6 @@ from labelstream_cli.pushing import Pushed, publish
 from labelstream_cli.running import CommandFailed
 
 NAME = "labelstream-demo"
-INPUT = "annotations"
 KNOWN_AFTER_S = 15.0  # a request that names a known dataset causes no event
 CHAMPION_AFTER_S = 30.0  # nor does a model that is not better than the one in service
 
@@ -48,9 +48,11 @@ class Demonstration:
     display: Display
     course: Course
     patience_s: float
-    state: DemoState = field(default_factory=lambda: DemoState(PROJECT, NAME))
+    state: DemoState = field(init=False)
 
     def __post_init__(self) -> None:
+        self._input = input_stream(self.plan.project)
+        self.state = DemoState(self.plan.project, NAME)
         self._programs = Programs.of(self.stack)
         self._follower = Follower(self.state, self.patience_s, self._look)
         self._blobs: dict[str, S3Blobs] = {}
@@ -59,7 +61,7 @@ class Demonstration:
         """Do everything; return the report. Raises CommandFailed with the reason when a stage fails or stalls."""
         broker = RabbitBroker(self.stack.broker, Health(), NAME)
         try:
-            last = await broker.last_offset(INPUT)
+            last = await broker.last_offset(self._input)
             self.state.baseline = -1 if last is None else last
             async with self._follower.following(broker):
                 await self._follower.history()
@@ -100,7 +102,7 @@ class Demonstration:
             self.course.said["push"] = f"{count} of {self.course.images} {kind}"
             self._look()
 
-        async with Producer.connect(self.stack.broker, INPUT, NAME, receipts=False) as producer:
+        async with Producer.connect(self.stack.broker, self._input, NAME, receipts=False) as producer:
             return await publish(producer, self.plan.imported, told)
 
     async def _receipts(self, pushed: Pushed) -> None:
@@ -115,7 +117,7 @@ class Demonstration:
     async def _ask(self, cut: int) -> None:
         queue = RabbitJobQueue(self.stack.broker, Health(), NAME)
         try:
-            await ask_for_training(queue, PROJECT, cut)
+            await ask_for_training(queue, self.plan.project, cut)
         finally:
             await queue.close()
 
@@ -163,7 +165,9 @@ class Demonstration:
 
     async def _proof(self, promoted: ModelPromoted) -> Proof:
         directory = self.plan.root / "bundle" / promoted.model
-        proof = await prove(self.stack, self._bucket(self.stack.store.model_bucket), promoted, PROJECT, directory)
+        proof = await prove(
+            self.stack, self._bucket(self.stack.store.model_bucket), promoted, self.plan.project, directory
+        )
         sealed = "no public part opens alone" if proof.sealed else "A PUBLIC PART OPENS ALONE"
         self.course.said["proof"] = f"promotion and signature verified; {sealed}"
         return proof

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelstream.classes import ClassSchema
+from labelstream.values import digest_of
 from labelstream_local.stack import Options
 
 from labelstream_cli.importers import ImportedFolder, find_splits, read_folder
 from labelstream_cli.running import CommandFailed
 from labelstream_cli.scenes.folder import draw_scenes
 
-PROJECT = "default"
+PROJECT = "demo"  # of the scenes; other data get a project each, since class ids never change their meaning
 RATIOS = (0.6, 0.15, 0.25)  # train, val, test: enough test images among few; published splits go first
 SCENES, PHOTOS = "demo", "photos"  # training recipes
 
@@ -27,6 +28,7 @@ class Plan:
     data: Path
     imported: ImportedFolder
     recipe: str
+    project: str = PROJECT
 
     @property
     def schema(self) -> ClassSchema:
@@ -35,7 +37,7 @@ class Plan:
 
     def write_schema(self) -> Path:
         """Write the class schema as the services read it."""
-        path = self.root / "classes.json"
+        path = self.root / f"{self.project}.classes.json"
         path.write_text(json.dumps({"name": "demo", "version": 1, "classes": self.imported.classes}))
         return path.resolve()
 
@@ -47,8 +49,8 @@ class Plan:
             "LABELSTREAM_TRAINER__SPLIT_RATIOS": json.dumps(RATIOS),
         }
         augmenter = {"LABELSTREAM_AUGMENTER__BATCH_AGE_S": "1"}
-        schemas = {PROJECT: str(self.write_schema())}
-        return Options(projects=(PROJECT,), schemas=schemas, told={"trainer": trainer, "augmenter": augmenter})
+        schemas = {self.project: str(self.write_schema())}
+        return Options(projects=(self.project,), schemas=schemas, told={"trainer": trainer, "augmenter": augmenter})
 
 
 def plan_scenes(root: Path, *, shuffle_classes: bool = False) -> Plan:
@@ -56,7 +58,7 @@ def plan_scenes(root: Path, *, shuffle_classes: bool = False) -> Plan:
     data = root / "scenes"
     shutil.rmtree(data, ignore_errors=True)
     draw_scenes(data, shuffle_classes=shuffle_classes)
-    return Plan(root, data, read_folder(data), SCENES)
+    return Plan(root, data, read_folder(data), SCENES, f"{PROJECT}-control" if shuffle_classes else PROJECT)
 
 
 def plan_photos(root: Path, data: Path, splits: Path | None) -> Plan:
@@ -65,4 +67,5 @@ def plan_photos(root: Path, data: Path, splits: Path | None) -> Plan:
     imported = read_folder(data, splits or find_splits(data))
     if not imported.images:
         raise CommandFailed(f"there are no annotated images in {data}")
-    return Plan(root, data, imported, PHOTOS)
+    project = f"{PROJECT}-{digest_of([str(data.resolve()), imported.classes])[:8]}"
+    return Plan(root, data, imported, PHOTOS, project)
