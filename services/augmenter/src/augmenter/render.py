@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import simplejpeg
+from labelstream import png
 from labelstream.errors import Rejected
 from labelstream.events.annotation import ImageRef
 from labelstream.labels import Box, Shape
@@ -48,7 +49,8 @@ def seed(image: str, recipe: str, variant: int) -> int:
 
 
 def _decode(encoded: bytes, image: ImageRef) -> np.ndarray[Any, Any]:  # (height, width, 3) RGB uint8, oriented
-    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+    broken = encoded.startswith(png.SIGNATURE) and not png.is_whole(encoded)  # then OpenCV must not see it
+    pixels = None if broken else cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
     if pixels is None:
         raise Rejected("image.unreadable", "the image can't be decoded", "Send it again under another name.")
     height, width = pixels.shape[:2]

@@ -58,14 +58,14 @@ class _Thing:
 
 
 def draw_clip(seed: int, number: int) -> Iterator[Frame]:
-    """Draw three or four frames; the same seed and number give the same ones."""
+    """Draw two or three frames; the same seed and number give the same ones."""
     rng = np.random.default_rng([seed, number])
     weather = tuple(WEATHERS)[number % len(WEATHERS)]
     ground = draw_ground(rng, WORLD, _SNOW if weather == "snow" else None)
     things = _things(rng, ground)
     sun = rng.uniform(1.5, 3.5, 2) * rng.choice((-1, 1), 2)
     drift, turn = rng.uniform(-3, 3, 2), rng.uniform(-2, 2)
-    for frame in range(int(rng.integers(3, 5))):
+    for frame in range(int(rng.integers(2, 4))):
         camera = _camera(drift * frame, turn * frame)
         picture, drawn = _draw(rng, ground, things, frame, camera, sun if weather != "fog" else sun * 0)
         shown = WEATHERS[weather](rng, picture) + rng.normal(0, 3, picture.shape)

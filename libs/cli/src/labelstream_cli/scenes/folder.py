@@ -14,7 +14,7 @@ from labelstream_cli.scenes.clips import SIDE, Drawn, Frame, draw_clip
 from labelstream_cli.scenes.silhouettes import CLASSES
 
 SEED = 2026
-CLIPS = 110
+CLIPS = 150
 JPEG_QUALITY = 92
 
 
