@@ -22,7 +22,7 @@ $(READY): $(REQUIREMENTS) constraints.txt overrides.txt $(wildcard */*/pyproject
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed (with its venv module)"; exit 1; }
 	@test -x $(PY) || $(PYTHON) -m venv .venv
 	@test -x $(UV) || $(PY) -m pip install --quiet --constraint constraints.txt uv
-	$(UV_ENV) $(UV) pip install --compile-bytecode --overrides overrides.txt -c constraints.txt $(REQUIREMENTS:%=-r %)
+	$(UV_ENV) $(UV) pip install --overrides overrides.txt -c constraints.txt $(REQUIREMENTS:%=-r %)
 	@touch $@
 
 .PHONY: env

@@ -1,11 +1,14 @@
 """Grants are made from what the resources bucket keeps of each model."""
 
+import json
+from pathlib import Path
+
 import pytest
-from exporter.granting import Device, Granting
+from exporter.granting import Device, Granting, read_devices
 from labelstream import keys
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.bundle import ModelKey
-from labelstream.errors import Rejected
+from labelstream.errors import Misconfigured, Rejected
 from labelstream.protection.grants import open_grant, seal_model_key
 from labelstream.protection.sealing import new_identity, recipient_of
 
@@ -57,3 +60,23 @@ async def test_a_model_whose_key_is_sealed_to_another_vault_can_not_be_granted(
     await _keep_key(resources, new_identity()[0])
     with pytest.raises(Rejected):
         await granting.grant_all(PROJECT, MODEL)
+
+
+def _devices(path: Path, **recipients: str) -> Path:
+    records = [
+        {"name": name, "recipient": recipient, "token_sha256": "0" * 64} for name, recipient in recipients.items()
+    ]
+    path.write_text(json.dumps(records))
+    return path
+
+
+def test_devices_are_read_from_their_file(tmp_path: Path, device_identity: str) -> None:
+    path = _devices(tmp_path / "devices.json", kiosk=recipient_of(device_identity))
+    assert [(device.name, device.revoked) for device in read_devices(path)] == [("kiosk", False)]
+
+
+def test_a_device_to_which_nothing_can_be_sealed_is_named(tmp_path: Path, device_identity: str) -> None:
+    wrong = recipient_of(device_identity)[:-1] + "b"
+    path = _devices(tmp_path / "devices.json", kiosk=recipient_of(device_identity), door=wrong)
+    with pytest.raises(Misconfigured, match=r"device door: .*is not an age public key"):
+        read_devices(path)

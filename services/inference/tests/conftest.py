@@ -309,13 +309,13 @@ class World:
         )
 
     @asynccontextmanager
-    async def replica(self, **changes):
-        """A running replica; what it said before is not heard again."""
+    async def replica(self, broker=None, **changes):
+        """A running replica, which may see the broker otherwise; what it said before is not heard again."""
         self.health = WatchedHealth()
         transport = httpx.ASGITransport(self.desk.app())
         async with httpx.AsyncClient(transport=transport, base_url="http://exporter") as exporter:
             grants = ExporterApi(exporter, InferenceGroup(**self.settings().inference.model_dump()).device_token)
-            replica = put_together(self.settings(**changes), self.health, self.broker, self.store, grants)
+            replica = put_together(self.settings(**changes), self.health, broker or self.broker, self.store, grants)
             tasks = [asyncio.create_task(replica.follower.run()), asyncio.create_task(replica.telemetry.run())]
             try:
                 async with client_of(replica) as client:

@@ -18,6 +18,7 @@ from labelstream.streams.journal import Journal
 from labelstream.streams.ports import Broker
 from labelstream.streams.rabbitmq import RabbitBroker
 from labelstream.view import AnnotationView
+from labelstream.view.foreign import discard_if_foreign
 
 from annotation_ingest.adapters.decoding import Decoders
 from annotation_ingest.adapters.parking import Parking
@@ -59,7 +60,7 @@ async def run(settings: IngestSettings, health: Health, broker: Broker, blobs: B
         for one in told.inputs:
             await _record(blobs, one.project, schemas[one.schema_name], health)
         await parking.prepare(told.parking.retention)
-        await _check_view(broker, view, health)
+        await discard_if_foreign(view, broker, ANNOTATION_EVENTS, health)
         answered = await journal.open("first" if view.position is None else view.position + 1)
         view.commit()
         desk = Desk(journal, view, parking, health, told.rejections_to_degrade)
@@ -79,6 +80,7 @@ async def run(settings: IngestSettings, health: Health, broker: Broker, blobs: B
                 start = max(answered[publisher(one)], 0 if last is None else last + 1)
                 tasks.create_task(_follow(one, start, ingest, desk, broker, told.batch))
     finally:
+        await parking.close()
         await journal.close()
         view.close()
 
@@ -107,14 +109,6 @@ async def _follow(one: InputSettings, start: int, ingest: Ingest, desk: Desk, br
 async def _record(blobs: Blobs, project: str, schema: ClassSchema, health: Health) -> None:
     """Hold the project's ids to what they meant before."""
     await patiently(health, "object store", lambda: record_schema(blobs, project, schema))
-
-
-async def _check_view(broker: Broker, view: AnnotationView, health: Health) -> None:
-    """Throw away a view that knows more than the stream holds: it belongs to another stream."""
-    await patiently(health, "broker", lambda: broker.ensure_stream(ANNOTATION_EVENTS))
-    last = await patiently(health, "broker", lambda: broker.last_offset(ANNOTATION_EVENTS))
-    if view.position is not None and (last is None or last < view.position):
-        view.reset()
 
 
 async def _check_input(broker: Broker, stream: str, start: int) -> None:

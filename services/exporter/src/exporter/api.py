@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -59,7 +60,7 @@ class Desk:
         for known in await enrolled(self.resources):
             if hmac.compare_digest(known.token_sha256, shown):
                 return known
-        raise Problem(403, "token-unknown", "the token belongs to no enrolled device", "Enrol the device first.")
+        raise Problem(401, "token-unknown", "the token belongs to no enrolled device", "Enrol the device first.")
 
     async def grant(self, project: str, model: str, device: Device) -> bytes:
         """Return a device's grant. Raises Problem."""
@@ -112,7 +113,8 @@ def build_api(ledger: Ledger, resources: Blobs, health: Health) -> FastAPI:
 
 async def _answer(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101  # registered for Problem alone; tells mypy
-    return JSONResponse(error.body, status_code=error.status, media_type="application/problem+json")
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else None
+    return JSONResponse(error.body, status_code=error.status, media_type="application/problem+json", headers=headers)
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from labelstream.blobs.leases import Leases
+from labelstream.blobs.ports import Blobs
+from labelstream.blobs.probe import probe_conditional_writes
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.events.base import MODEL_EVENTS, TRAINING_EVENTS
 from labelstream.jobs.desk import Desk
+from labelstream.jobs.ports import JobQueue
 from labelstream.jobs.rabbitmq import RabbitJobQueue
 from labelstream.jobs.worker import Worker
 from labelstream.protection.sealing import identity_in, recipient_of
 from labelstream.service.health import Health
 from labelstream.service.http import health_app, serve_http
 from labelstream.service.patience import patiently
+from labelstream.service.settings import StoreSettings
 from labelstream.service.ticking import every
 from labelstream.streams.following import follow
 from labelstream.streams.journal import Journal
+from labelstream.streams.ports import Broker
 from labelstream.streams.rabbitmq import RabbitBroker
 
 from exporter.api import build_api
@@ -25,61 +32,95 @@ from exporter.granting import Granting, read_devices
 from exporter.handler import NAME, Decider
 from exporter.publishing import Publishing
 from exporter.settings import ApiSettings, DeciderSettings, WorkerSettings
-from exporter.worker import QUEUE, ExportWork
+from exporter.worker import QUEUE, STORE, ExportWork
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """The three buckets: training data, public models, and what makes grants."""
+
+    data: Blobs
+    models: Blobs
+    resources: Blobs
 
 
 async def decide(settings: DeciderSettings, health: Health) -> None:
     """Run `exporter`: the decider and signer."""
-    own, store = settings.exporter, settings.store
-    broker = RabbitBroker(settings.broker, health, NAME)
-    data = S3Blobs(store, store.data_bucket, health)
-    resources = S3Blobs(store, store.resources_bucket, health)
+    store = settings.store
+    async with AsyncExitStack() as stack:
+        broker = RabbitBroker(settings.broker, health, NAME)
+        stack.push_async_callback(broker.close)
+        buckets = Buckets(
+            data=_bucket(stack, store, store.data_bucket, health),
+            models=_bucket(stack, store, store.model_bucket, health),
+            resources=_bucket(stack, store, store.resources_bucket, health),
+        )
+        queue = RabbitJobQueue(settings.broker, health, NAME)
+        stack.push_async_callback(queue.close)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(serve_http(health_app(health), settings.http_host, settings.http_port))
+            tasks.create_task(run(settings, health, broker, buckets, queue))
+
+
+async def run(settings: DeciderSettings, health: Health, broker: Broker, buckets: Buckets, queue: JobQueue) -> None:
+    """Decide until cancelled."""
+    own = settings.exporter
     vault = identity_in(own.vault_identity.get_secret_value())
+    devices = read_devices(own.devices) if own.devices else []
     ledger = Ledger()
     journal = Journal(broker, MODEL_EVENTS, [NAME], ledger.said, health)
-    granting = Granting(resources, vault)
+    granting = Granting(buckets.resources, vault)
     publishing = Publishing(
-        data=data,
-        models=S3Blobs(store, store.model_bucket, health),
-        resources=resources,
+        data=buckets.data,
+        models=buckets.models,
+        resources=buckets.resources,
         settings=own,
         vault_recipient=recipient_of(vault),
         scratch=settings.state_dir / "publishing",
+        health=health,
     )
-    queue = RabbitJobQueue(settings.broker, health, NAME)
-    desk = Desk(queue, Leases(data, NAME, own.lease_s), data)
+    desk = Desk(queue, Leases(buckets.data, NAME, own.lease_s), buckets.data)
     decider = Decider(journal, ledger, desk, publishing, granting, own, health)
-    devices = read_devices(own.devices) if own.devices else []
-
-    async def run() -> None:
+    try:
+        await patiently(health, STORE, lambda: probe_conditional_writes(buckets.data))
         await journal.open()
-        await patiently(health, "object store", lambda: granting.enrol_all(devices))
+        await patiently(health, STORE, lambda: granting.enrol_all(devices))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(follow(broker, TRAINING_EVENTS, "first", ledger.heard, health))
             tasks.create_task(every(own.poll_s, decider.tick, health))
-
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve_http(health_app(health), settings.http_host, settings.http_port))
-        tasks.create_task(run())
+    finally:
+        await journal.close()
 
 
 async def work(settings: WorkerSettings, health: Health) -> None:
     """Run `exporter work`: loads and converts, holds no keys."""
-    data = S3Blobs(settings.store, settings.store.data_bucket, health)
-    leases = Leases(data, settings.exporter.worker, settings.exporter.lease_s)
-    job = ExportWork(data, health, settings.state_dir / "jobs")
-    queue = RabbitJobQueue(settings.broker, health, "exporter-work")
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve_http(health_app(health), settings.http_host, settings.http_port))
-        tasks.create_task(Worker(QUEUE, queue, leases, data, health, job.do).run())
+    own, store = settings.exporter, settings.store
+    async with AsyncExitStack() as stack:
+        data = _bucket(stack, store, store.data_bucket, health)
+        queue = RabbitJobQueue(settings.broker, health, "exporter-work")
+        stack.push_async_callback(queue.close)
+        job = ExportWork(data, health, settings.state_dir / "jobs")
+        leases = Leases(data, own.worker, own.lease_s)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(serve_http(health_app(health), settings.http_host, settings.http_port))
+            tasks.create_task(Worker(QUEUE, queue, leases, data, health, job.do).run())
 
 
 async def serve_api(settings: ApiSettings, health: Health) -> None:
     """Run `exporter serve`: the public API."""
     ledger = Ledger()
-    broker = RabbitBroker(settings.broker, health, "exporter-serve")
-    resources = S3Blobs(settings.store, settings.store.resources_bucket, health)
-    api = build_api(ledger, resources, health)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve_http(api, settings.http_host, settings.http_port))
-        tasks.create_task(follow(broker, MODEL_EVENTS, "first", ledger.said, health))
+    async with AsyncExitStack() as stack:
+        broker = RabbitBroker(settings.broker, health, "exporter-serve")
+        stack.push_async_callback(broker.close)
+        resources = _bucket(stack, settings.store, settings.store.resources_bucket, health)
+        api = build_api(ledger, resources, health)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(serve_http(api, settings.http_host, settings.http_port))
+            tasks.create_task(follow(broker, MODEL_EVENTS, "first", ledger.said, health))
+
+
+def _bucket(stack: AsyncExitStack, store: StoreSettings, name: str, health: Health) -> S3Blobs:
+    """Return a bucket that is let go with the process."""
+    blobs = S3Blobs(store, name, health)
+    stack.push_async_callback(blobs.close)
+    return blobs

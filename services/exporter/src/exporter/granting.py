@@ -13,6 +13,7 @@ from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.bundle import ModelKey
 from labelstream.errors import Misconfigured, Rejected
 from labelstream.protection.grants import grant_content, make_grant, open_model_key
+from labelstream.protection.sealing import seal
 from labelstream.values import Sha256, Value
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -31,9 +32,20 @@ class Device(Value):
 def read_devices(path: Path) -> list[Device]:
     """Read the devices to enrol from a JSON file. Raises Misconfigured."""
     try:
-        return TypeAdapter(list[Device]).validate_python(json.loads(path.read_text()))
+        devices = TypeAdapter(list[Device]).validate_python(json.loads(path.read_text()))
     except (OSError, ValueError, ValidationError) as error:
         raise Misconfigured(f"the devices file {path} can't be used: {error}") from error
+    for device in devices:
+        _try_to_seal(path, device)
+    return devices
+
+
+def _try_to_seal(path: Path, device: Device) -> None:
+    """Raise Misconfigured when nothing can be sealed to the device: no grant could be either."""
+    try:
+        seal(b"\0", [device.recipient])
+    except Rejected as error:
+        raise Misconfigured(f"the devices file {path} can't be used: device {device.name}: {error}") from error
 
 
 async def enrolled(resources: Blobs) -> list[Device]:

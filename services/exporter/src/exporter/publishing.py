@@ -25,16 +25,18 @@ from labelstream.events.model import ArtifactRef, ModelExported
 from labelstream.protection.bundling import PlainArtifact, WrittenBundle, write_bundle
 from labelstream.protection.grants import seal_model_key
 from labelstream.protection.sealing import new_identity
+from labelstream.service.health import Health
+from labelstream.service.patience import patiently
 from labelstream.values import FileRef, short_id
 
 from exporter.domain import Trained
 from exporter.settings import DeciderGroup
-from exporter.worker import ONNX_FP32, ExportLeft
+from exporter.worker import ONNX_FP32, STORE, ExportLeft
 
 
 @dataclass(frozen=True)
 class Publishing:
-    """The signer: sees only finished files. Every method raises Unavailable when the store is away."""
+    """The signer: sees only finished files."""
 
     data: Blobs
     models: Blobs
@@ -42,11 +44,13 @@ class Publishing:
     settings: DeciderGroup
     vault_recipient: str
     scratch: Path
+    health: Health
 
     async def publish(self, trained: Trained, left: ExportLeft) -> ModelExported:
         """Publish the bundle of one export: exactly the files that were proved.
 
-        Raises Rejected when they are gone or others.
+        Raises Rejected when they are gone or others, and Unavailable when they can't be read now. What is
+        sealed once is published: a store that goes away in between is waited for.
 
         A model is named by its training and by the key pair made for it, so that a second try after a
         crash never mixes its files with those of the first.
@@ -95,16 +99,16 @@ class Publishing:
     async def _upload(self, trained: Trained, left: ExportLeft, bundle: WrittenBundle, parts: Path) -> ModelExported:
         project, model = trained.project, bundle.manifest.model
         sealed_key = seal_model_key(bundle.key, self.vault_recipient)
-        await self.resources.put(keys.model_key(project, model), sealed_key)
+        await self._put(self.resources, keys.model_key(project, model), sealed_key)
         big_parts: dict[str, FileRef] = {}
         for name, path in bundle.write_big_parts(parts).items():
             key = keys.big_part(project, model, name)
-            await self.models.upload(path, key)
+            await self._send(path, key)
             big_parts[name] = await asyncio.to_thread(FileRef.of_file, key, path)
         written = {}
         for name in (MANIFEST, SIGNATURE):
             content, key = (bundle.directory / name).read_bytes(), keys.model(project, model, name)
-            await self.models.put(key, content)
+            await self._put(self.models, key, content)
             written[name] = FileRef.of(key, content)
         return ModelExported(
             model=model,
@@ -126,6 +130,12 @@ class Publishing:
             ),
             test=trained.training.test,
         )
+
+    async def _put(self, blobs: Blobs, key: str, data: bytes) -> None:
+        await patiently(self.health, STORE, lambda: blobs.put(key, data))
+
+    async def _send(self, path: Path, key: str) -> None:
+        await patiently(self.health, STORE, lambda: self.models.upload(path, key))
 
 
 def _artifact_facts(left: ExportLeft) -> ArtifactFacts:

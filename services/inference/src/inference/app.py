@@ -10,7 +10,9 @@ import httpx
 from fastapi import FastAPI
 from labelstream.blobs.ports import Blobs
 from labelstream.blobs.s3 import S3Blobs
-from labelstream.errors import Misconfigured
+from labelstream.errors import Misconfigured, Rejected
+from labelstream.protection.sealing import recipient_of
+from labelstream.protection.signing_keys import load_public_key
 from labelstream.service.health import Health
 from labelstream.service.http import serve_http
 from labelstream.streams.ports import Broker
@@ -92,4 +94,10 @@ def build_loader(group: InferenceGroup) -> Loader:
     identities = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     if len(identities) != 1:
         raise Misconfigured("LABELSTREAM_INFERENCE__DEVICE_IDENTITY must be one age private key")
+    try:
+        recipient_of(identities[0])
+    except Rejected as error:
+        raise Misconfigured("LABELSTREAM_INFERENCE__DEVICE_IDENTITY is not an age private key") from error
+    for path in group.trusted_keys:
+        load_public_key(path)
     return Loader(group.trusted_keys, identities[0], {FORMAT: open_onnx}, decode)

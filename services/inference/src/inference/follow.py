@@ -1,23 +1,26 @@
 """Follows the promotions in `model-events`: at start the highest of each project, then each new one.
 
 One task reads the stream; one task for each project activates the newest promotion. What can't be had
-now is tried again until it can, or until a newer promotion replaces it. The old model serves meanwhile.
+now is tried again until it can, or until a newer promotion replaces it; so is what is refused to us (a key
+or a password was changed). The old model serves meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 
 import structlog
-from labelstream.errors import Rejected, Unavailable
+from labelstream.errors import Misconfigured, Rejected, Unavailable
 from labelstream.events.base import MODEL_EVENTS
 from labelstream.events.envelope import Envelope
 from labelstream.events.model import ModelPromoted
+from labelstream.protection.promotions import PromotionStatement
 from labelstream.streams.amqp import decode
 from labelstream.streams.message import Delivery
-from labelstream.streams.ports import Broker
+from labelstream.streams.ports import Broker, Start
 
 from inference.desk import Desk, Heard, Order
 from inference.handler import Activator
@@ -67,23 +70,37 @@ class Follower:
 
     async def _follow(self) -> None:
         last = await self._patience.until_there(self._last_offset, self._standing.cut_off)
-        reader = self._broker.reader(MODEL_EVENTS, "first")
         history: dict[str, list[Heard]] = {project: [] for project in self._desks}
-        try:
-            offset = -1
-            while last is not None and offset < last:
-                for delivery in await reader.read():
-                    offset = delivery.offset
-                    for heard in self._read(delivery):
-                        history[heard.envelope.project].append(heard)
+        async with aclosing(self._deliveries()) as deliveries:
+            while last is not None:
+                delivery = await anext(deliveries)
+                for heard in self._read(delivery):
+                    history[heard.envelope.project].append(heard)
+                if delivery.offset >= last:
+                    break
             for heard_before in history.values():
-                self._take_highest(heard_before)
-            while True:
-                for delivery in await reader.read():
-                    for heard in self._read(delivery):
-                        self._take(heard)
-        finally:
-            await reader.close()
+                await self._take_highest(heard_before)
+            async for delivery in deliveries:
+                for heard in self._read(delivery):
+                    await self._take(heard)
+
+    async def _deliveries(self) -> AsyncGenerator[Delivery, None]:
+        """Yield each message from the first on; a broker that refuses us is asked again where it left off."""
+        start: Start = "first"
+        while True:
+            reader = self._broker.reader(MODEL_EVENTS, start)
+            try:
+                while True:
+                    for delivery in await reader.read():
+                        start = delivery.offset + 1
+                        yield delivery
+            except Misconfigured as error:
+                log.error("dependency.refused", reason=str(error))
+                self._standing.cut_off(str(error))
+            finally:
+                await reader.close()
+            await asyncio.sleep(self._patience.longest)
+            await self._patience.until_there(self._last_offset, self._standing.cut_off)
 
     async def _last_offset(self) -> int | None:
         await self._broker.ensure_stream(MODEL_EVENTS)
@@ -100,17 +117,21 @@ class Follower:
         if envelope and envelope.project in self._desks and isinstance(envelope.event, ModelPromoted):
             yield Heard(envelope, envelope.event)
 
-    def _take_highest(self, history: list[Heard]) -> None:
+    async def _take_highest(self, history: list[Heard]) -> None:
         """Follow the highest promotion that is believed; older ones are history."""
         for heard in sorted(history, key=lambda each: each.promotion.number, reverse=True):
-            if self._take(heard):
+            if await self._take(heard):
                 return
 
-    def _take(self, heard: Heard) -> bool:
+    async def _take(self, heard: Heard) -> bool:
         """Put a promotion on its project's desk, unless it is not to be believed."""
         project = heard.envelope.project
-        try:
-            statement = self._activator.check(project, heard.promotion)
+
+        async def check() -> PromotionStatement:
+            return self._activator.check(project, heard.promotion)
+
+        try:  # the trusted keys' files may be away
+            statement = await self._patience.until_there(check, self._standing.cut_off)
         except Rejected as error:
             self._refuse(heard, error)
             return False
@@ -128,7 +149,7 @@ class Follower:
                 self._refuse(order.heard, error)
 
     async def _persist(self, project: str, order: Order, desk: Desk) -> None:
-        """Activate, again and again while something is away, until a newer order comes."""
+        """Activate, again and again while something is away or refuses us, until a newer order comes."""
         begun, said = time.monotonic(), False
         for pause in self._patience.pauses():
             try:
@@ -139,6 +160,11 @@ class Follower:
                     said = True
                     self._refuse(order.heard, Rejected(error.rule, error.reason, error.hint))
                 if await desk.newer_within(pause):
+                    return
+            except Misconfigured as error:
+                log.error("dependency.refused", project=project, reason=str(error))
+                self._standing.awaits(project, str(error))
+                if await desk.newer_within(self._patience.longest):
                     return
             else:
                 self._standing.serves(project)

@@ -1,4 +1,4 @@
-"""Waiting for what is away, without giving up and without hurrying it."""
+"""Waiting for what is away or refuses us, without giving up and without hurrying it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from labelstream.errors import Unavailable
+import structlog
+from labelstream.errors import Misconfigured, Unavailable
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,16 @@ class Patience:
             yield pause * random.uniform(0.5, 1)
             pause = min(pause * 2, self.most_s)
 
+    @property
+    def longest(self) -> float:
+        """The pause before a refusal is tried again: somebody has to set something right first."""
+        return self.most_s * random.uniform(0.5, 1)
+
     async def until_there(self, call: Callable[[], Awaitable[T]], say: Callable[[str | None], None]) -> T:
         """Return what `call` returns; `say` hears why it is still awaited, and None at the end.
 
-        Unlike `labelstream.service.patience` this leaves it to `say` whether the replica is ready meanwhile.
+        Unlike `labelstream.service.patience` this leaves it to `say` whether the replica is ready meanwhile,
+        and waits for one that refuses us too: a replica goes on with the model that it has.
         """
         pauses = self.pauses()
         while True:
@@ -40,6 +49,10 @@ class Patience:
             except Unavailable as error:
                 say(str(error))
                 await asyncio.sleep(next(pauses))
+            except Misconfigured as error:
+                log.error("dependency.refused", reason=str(error))
+                say(str(error))
+                await asyncio.sleep(self.longest)
             else:
                 say(None)
                 return result

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 
+from labelstream.errors import Misconfigured
 from labelstream.events.base import SERVING_EVENTS, Event
 from labelstream.events.envelope import Envelope
 from labelstream.streams.ports import Broker
@@ -39,16 +40,27 @@ class Telemetry:
         self._more.set()
 
     async def run(self) -> None:
-        """Publish what is said, until cancelled."""
+        """Publish what is said, until cancelled; what a broker refused is published when it takes it."""
+        while True:
+            try:
+                await self._publish()
+            except Misconfigured as error:
+                self._standing.unheard(str(error))
+                await asyncio.sleep(self._patience.longest)
+
+    async def _publish(self) -> None:
         number = await self._patience.until_there(self._open, self._standing.unheard)
         publisher = self._broker.publisher(SERVING_EVENTS, self._name)
         try:
             while True:
-                await self._more.wait()
-                self._more.clear()
                 while self._said:
+                    envelope = self._said[0]
+                    await publisher.publish([(number + 1, envelope.to_message())])
                     number += 1
-                    await publisher.publish([(number, self._said.popleft().to_message())])
+                    if self._said[0] is envelope:  # unless newer ones took its place meanwhile
+                        self._said.popleft()
+                self._more.clear()
+                await self._more.wait()
         finally:
             await publisher.close()
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from labelstream.blobs.leases import Leases
+from labelstream.blobs.ports import Blobs
+from labelstream.blobs.probe import probe_conditional_writes
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS, TRAINING_EVENTS
 from labelstream.jobs.desk import Desk
+from labelstream.jobs.ports import JobQueue
 from labelstream.jobs.rabbitmq import RabbitJobQueue
 from labelstream.jobs.worker import Worker
-from labelstream.schemas import load_named_schema
 from labelstream.service.health import Health
 from labelstream.service.http import health_app, serve_http
+from labelstream.service.patience import patiently
 from labelstream.service.ticking import every
 from labelstream.streams.following import follow
 from labelstream.streams.journal import Journal
-from labelstream.streams.ports import Start
+from labelstream.streams.ports import Broker, Start
 from labelstream.streams.rabbitmq import RabbitBroker
 from labelstream.view import AnnotationView
+from labelstream.view.foreign import discard_if_foreign
 
 from trainer.dataset.batches import BatchIndex
 from trainer.domain import JobBook
@@ -34,21 +39,30 @@ async def decide(settings: TrainerSettings, health: Health) -> None:
         tasks.create_task(serve_http(health_app(health), settings.http_host, settings.http_port))
         tasks.create_task(_decide(settings, health))
         if settings.trainer.work:
-            tasks.create_task(_worker(settings, health).run())
+            tasks.create_task(_work(settings, health))
 
 
 async def work(settings: TrainerSettings, health: Health) -> None:
     """Run `trainer work`: a worker alone, on another machine."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(serve_http(health_app(health), settings.http_host, settings.http_port))
-        tasks.create_task(_worker(settings, health).run())
+        tasks.create_task(_work(settings, health))
 
 
 async def _decide(settings: TrainerSettings, health: Health) -> None:
+    async with AsyncExitStack() as stack:
+        broker = RabbitBroker(settings.broker, health, NAME)
+        stack.push_async_callback(broker.close)
+        blobs = S3Blobs(settings.store, settings.store.data_bucket, health)
+        stack.push_async_callback(blobs.close)
+        queue = RabbitJobQueue(settings.broker, health, NAME)
+        stack.push_async_callback(queue.close)
+        await run(settings, health, broker, blobs, queue)
+
+
+async def run(settings: TrainerSettings, health: Health, broker: Broker, blobs: Blobs, queue: JobQueue) -> None:
+    """Decide until cancelled."""
     own = settings.trainer
-    broker = RabbitBroker(settings.broker, health, NAME)
-    blobs = S3Blobs(settings.store, settings.store.data_bucket, health)
-    queue = RabbitJobQueue(settings.broker, health, NAME)
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     book, view, index = JobBook(), AnnotationView(settings.state_dir / "annotations.sqlite"), BatchIndex()
     journal = Journal(broker, TRAINING_EVENTS, [NAME], book.fold, health)
@@ -61,27 +75,31 @@ async def _decide(settings: TrainerSettings, health: Health) -> None:
         desk=Desk(queue, Leases(blobs, NAME, own.lease_s), blobs),
         blobs=blobs,
         recipe=load_recipe(own.recipe),
-        schemas={project: load_named_schema(own.class_schemas[project]) for project in settings.projects},
+        projects=settings.projects,
         settings=own,
         health=health,
     )
-    await journal.open()
-    start: Start = "first" if view.position is None else view.position + 1
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(follow(broker, ANNOTATION_EVENTS, start, view.apply, health, caught_up=view.commit))
-        tasks.create_task(follow(broker, BATCH_EVENTS, "first", index.fold, health))
-        tasks.create_task(every(own.poll_s, decider.tick, health))
+    try:
+        await patiently(health, "object store", lambda: probe_conditional_writes(blobs))
+        await discard_if_foreign(view, broker, ANNOTATION_EVENTS, health)
+        await journal.open()
+        start: Start = "first" if view.position is None else view.position + 1
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(follow(broker, ANNOTATION_EVENTS, start, view.apply, health, caught_up=view.commit))
+            tasks.create_task(follow(broker, BATCH_EVENTS, "first", index.fold, health))
+            tasks.create_task(every(own.poll_s, decider.tick, health))
+    finally:
+        await journal.close()
+        view.close()
 
 
-def _worker(settings: TrainerSettings, health: Health) -> Worker:
+async def _work(settings: TrainerSettings, health: Health) -> None:
     own = settings.trainer
-    blobs = S3Blobs(settings.store, settings.store.data_bucket, health)
-    scratch = settings.scratch_dir or settings.state_dir / "scratch"
-    return Worker(
-        queue_name=QUEUE,
-        queue=RabbitJobQueue(settings.broker, health, "trainer-work"),
-        leases=Leases(blobs, own.worker, own.lease_s),
-        blobs=blobs,
-        health=health,
-        do=TrainingWork(blobs, health, scratch).do,
-    )
+    async with AsyncExitStack() as stack:
+        blobs = S3Blobs(settings.store, settings.store.data_bucket, health)
+        stack.push_async_callback(blobs.close)
+        queue = RabbitJobQueue(settings.broker, health, "trainer-work")
+        stack.push_async_callback(queue.close)
+        scratch = settings.scratch_dir or settings.state_dir / "scratch"
+        leases = Leases(blobs, own.worker, own.lease_s)
+        await Worker(QUEUE, queue, leases, blobs, health, TrainingWork(blobs, health, scratch).do).run()

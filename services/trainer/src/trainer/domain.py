@@ -23,6 +23,11 @@ def job_id(project: str, dataset_id: str, recipe_digest: str) -> str:
     return short_id("training", project, dataset_id, recipe_digest)
 
 
+def retry_id(job: str) -> str:
+    """Name the job that does again what `job` failed to do."""
+    return short_id("retry", job)
+
+
 @dataclass
 class JobState:
     """One job, as the stream tells it."""
@@ -33,6 +38,7 @@ class JobState:
     attempt: int = 0
     epochs_said: int = 0  # of the current attempt
     ended: bool = False
+    failed: bool = False
 
 
 @dataclass
@@ -58,8 +64,14 @@ class JobBook:
         elif isinstance(event, TrainingProgressed):
             state.epochs_said = event.epoch
         elif isinstance(event, ENDED):
-            state.ended = True
+            state.ended, state.failed = True, isinstance(event, TrainingFailed)
 
     def open_jobs(self) -> list[JobState]:
         """Return the jobs that have not ended, oldest first."""
         return [state for state in self.jobs.values() if not state.ended]
+
+    def not_failed(self, job: str) -> str:
+        """Return the job itself, or the first of its retries that has not failed; it may be yet to come."""
+        while (state := self.jobs.get(job)) is not None and state.failed:
+            job = retry_id(job)
+        return job

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from labelstream.blobs.ports import Blobs
-from labelstream.classes import ClassSchema
 from labelstream.datasets.loading import load_description
 from labelstream.datasets.splits import Ratios
+from labelstream.errors import Rejected, Unavailable
 from labelstream.events.envelope import Envelope
 from labelstream.events.training import (
     TrainingEvent,
@@ -20,7 +21,8 @@ from labelstream.events.training import (
     TrainingStarted,
 )
 from labelstream.jobs.desk import Desk, Standing
-from labelstream.jobs.ports import Job, JobQueue
+from labelstream.jobs.ports import Job, JobQueue, Taken
+from labelstream.schemas.recorded import recorded_schema
 from labelstream.service.health import Health
 from labelstream.streams.journal import Journal
 from labelstream.view import AnnotationView
@@ -55,16 +57,17 @@ class Decider:
     desk: Desk
     blobs: Blobs
     recipe: TrainingRecipe
-    schemas: Mapping[str, ClassSchema]
+    projects: tuple[str, ...]
     settings: TrainerGroup
     health: Health
-    asked: list[Cut] = field(default_factory=list)
+    asked: dict[str, Cut] = field(default_factory=dict)  # by the request's job id
+    upcoming: dict[str, Any] = field(default_factory=dict)  # project → what its next training waits for
     fit: set[str] = field(default_factory=set)  # jobs whose dataset is enough to train on
 
     async def tick(self) -> None:
         """Do whatever is due; raises Unavailable, and does the rest when it is called again."""
         await self._take_requests()
-        for project in self.schemas:
+        for project in self.projects:
             await self._decide(project)
         for state in self.book.open_jobs():
             await self._follow(state)
@@ -74,30 +77,38 @@ class Decider:
     async def _take_requests(self) -> None:
         while (taken := await self.queue.take(REQUESTS, wait_s=0)) is not None:
             cut = taken.job.payload.get("cut")
-            if taken.job.project in self.schemas and isinstance(cut, int):
-                self.asked.append(Cut(taken.job.project, cut, "request", taken))
+            if taken.job.project in self.projects and isinstance(cut, int) and cut >= 0:
+                await self._remember(Cut(taken.job.project, cut, "request", taken), taken)
                 continue
             log.error("request.rejected", job=taken.job.id, project=taken.job.project, cut=cut)
             await taken.done()
 
+    async def _remember(self, cut: Cut, taken: Taken) -> None:
+        """Keep a request until its cut can be read; the same again, or delivered again, takes the older one's place."""
+        older = self.asked.get(taken.job.id)
+        self.asked[taken.job.id] = cut
+        if older is not None and older.request is not None:
+            with suppress(Unavailable):  # the connection that brought it is gone, and its delivery with it
+                await older.request.done()
+
     async def _decide(self, project: str) -> None:
         readable = self._readable(project)
-        for cut in [each for each in self.asked if each.project == project and each.offset <= readable]:
-            await self._request(cut)
-            self.asked.remove(cut)
-            if cut.request is not None:
-                await cut.request.done()
+        for request, cut in list(self.asked.items()):
+            if cut.project == project and cut.offset <= readable:
+                await self._request(cut)
+                del self.asked[request]
+                if cut.request is not None:
+                    await cut.request.done()
+        needed = self.settings.min_new
         last = self.book.last_cuts.get(project, -1)
-        validated = self.view.validations(project, after=last)
-        self.health.fact(
-            "next_training",
-            {
-                "validated_since_last": len(validated),
-                "needed": self.settings.min_new or None,
-                "asked_for": [each.offset for each in self.asked],
-            },
-        )
-        offset = due(validated, self.settings.min_new, readable)
+        validated = self.view.validations(project, after=last) if needed else []
+        self.upcoming[project] = {
+            "validated_since_last": len(validated) if needed else None,  # nobody counts when only requests train
+            "needed": needed or None,
+            "asked_for": [cut.offset for cut in self.asked.values() if cut.project == project],
+        }
+        self.health.fact("next_training", self.upcoming)
+        offset = due(validated, needed, readable)
         if offset is not None:
             await self._request(Cut(project, offset, "policy"))
 
@@ -108,7 +119,10 @@ class Decider:
         return min(covered, -1 if self.view.position is None else self.view.position)
 
     async def _request(self, cut: Cut) -> None:
-        """Build the dataset of a cut and say that a training on it is due; the same dataset is the same job."""
+        """Build the dataset of a cut and say that a training on it is due; the same dataset is the same job.
+
+        Only who asks for a training that failed gets another one.
+        """
         recipe = self.index.recipe(cut.project, cut.offset)
         if recipe is None:
             raise RuntimeError(f"no recipe covers {cut.project} up to {cut.offset}, although it was readable")
@@ -116,13 +130,15 @@ class Decider:
             project=cut.project,
             cut=cut.offset,
             recipe=recipe,
-            class_schema=self.schemas[cut.project],
+            class_schema=await recorded_schema(self.blobs, cut.project),
             ratios=_ratios(self.settings),
             salt=self.settings.split_salt,
         )
         dataset = await store(self.blobs, await build(self.view, self.index, plan))
         self.health.fact("dataset", {"id": dataset.id, "project": cut.project, "samples": dataset.samples})
         job = job_id(cut.project, dataset.id, self.recipe.digest)
+        if cut.cause == "request":
+            job = self.book.not_failed(job)
         if job in self.book.jobs:
             log.info("training.known", job=job, dataset=dataset.id)
             self.book.last_cuts[cut.project] = max(cut.offset, self.book.last_cuts.get(cut.project, -1))
@@ -158,7 +174,10 @@ class Decider:
         """Say why a training on the job's dataset would be worthless; asked once, before a worker starts."""
         if state.attempt > 0 or state.requested.job in self.fit:
             return None
-        description = await load_description(self.blobs, state.requested.dataset.description)
+        try:
+            description = await load_description(self.blobs, state.requested.dataset.description)
+        except Rejected as error:
+            return Refusal(error.rule, error.reason)
         refused = check(description, Minimum(test_images=self.settings.min_test_images))
         if refused is None:
             self.fit.add(state.requested.job)

@@ -6,8 +6,9 @@ The standard command checks the same directory:
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,10 @@ def verify_directory(directory: Path, signature: Path, public_keys: Sequence[Pat
     try:
         config.set_hashing_config(hashed).verify(directory, signature)
     except InvalidSignature as error:
-        raise _invalid(directory, "the signature does not fit the key and statement in it") from error
+        raise _invalid(directory, f"{signature.name} does not fit the key and statement in it") from error
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:  # whatever a parser meets
-        raise _invalid(directory, str(error) or type(error).__name__) from error
+        reason = hashed.difference(directory) or f"{signature.name} is not a signature that can be checked"
+        raise _invalid(directory, reason) from error
     return hashed.digests
 
 
@@ -57,13 +59,26 @@ class _Hashed:
 
     def __init__(self, signature: Path) -> None:
         self._config = _hashing(signature)
+        self._signature = signature
+        self._begun = False
         self.digests: dict[str, str] = {}
 
     def hash(self, model_path: Path, *, files_to_hash: Iterable[Path] | None = None) -> Any:
-        """Hash the directory."""
+        """Hash the directory; the library asks for it once the signature has proved to be good."""
+        self._begun = True
         manifest = self._config.hash(model_path, files_to_hash=files_to_hash)
         self.digests = {each.identifier: each.digest.digest_hex for each in manifest.resource_descriptors()}
         return manifest
+
+    def difference(self, directory: Path) -> str:
+        """Say in words what is not as it was signed; nothing when no good signature says how it was."""
+        if not self._begun:
+            return ""
+        links = sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_symlink())
+        if links:  # nothing was hashed then
+            return "; ".join(f"{name} is a link, not a file" for name in links)
+        signed = _statement(self._signature)
+        return "; ".join(_differences(signed, self.digests)) if signed else ""
 
     def add_ignored_paths(self, *, model_path: Path, paths: Iterable[str]) -> None:
         """Ignore nothing beyond the signature, whatever the signed statement says."""
@@ -87,5 +102,24 @@ def _signer(signature: Path) -> str:
         raise _invalid(signature.parent, f"{signature.name} is not an OpenSSF signature that names its key") from error
 
 
+def _statement(signature: Path) -> dict[str, str]:
+    """Return the digests in the statement that is signed, by file name; none from a statement of another form."""
+    try:
+        statement = json.loads(base64.b64decode(json.loads(signature.read_bytes())["dsseEnvelope"]["payload"]))
+        return {str(each["name"]): str(each["digest"]) for each in statement["predicate"]["resources"]}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def _differences(signed: dict[str, str], found: dict[str, str]) -> Iterator[str]:
+    for name in sorted(signed.keys() | found.keys()):
+        if name not in signed:
+            yield f"{name} was added"
+        elif name not in found:
+            yield f"{name} is missing"
+        elif found[name] != signed[name]:
+            yield f"{name} is not what was signed"
+
+
 def _invalid(directory: Path, reason: str) -> Rejected:
-    return Rejected("signature.invalid", f"{directory.name} is not what was signed: {reason}", "Fetch it again")
+    return Rejected("signature.invalid", f"{directory.name} can't be trusted: {reason}", "Fetch it again")

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from labelstream.errors import Rejected
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.streams.amqp import decode
 from labelstream.streams.message import Delivery, Message
-from labelstream.streams.ports import Broker, Retention, Start
+from labelstream.streams.ports import Broker, Publisher, Reader, Retention
 from labelstream.values import Position
 
 STREAM = "parked.annotation-ingest"
 NOTHING = b"\x00"  # stands for a message of no bytes, which a stream can't hold
 
 
-@dataclass(frozen=True)
+@dataclass
+class _Writer:
+    """One input's publisher, which is kept, and the last id that is stored under its name."""
+
+    publisher: Publisher
+    stored: int
+
+
+@dataclass
 class Parking:
-    """Parks messages under the publishing id `input offset + 1`: a retry keeps one copy."""
+    """Parks messages under the publishing id `input offset + 1`: a retry keeps one copy.
+
+    Nobody else writes the stream, so what is parked is read back by one reader that stays at its end.
+    """
 
     broker: Broker
     health: Health
+    _writers: dict[str, _Writer] = field(default_factory=dict)
+    _tail: Reader | None = None
+    _next: int = 0  # the first offset that `_tail` has not seen
 
     async def prepare(self, retention: Retention) -> None:
         """Create the stream when it is missing."""
@@ -33,34 +47,80 @@ class Parking:
 
         One that an earlier try parked long ago may be gone again: it has no place then.
         """
-        stored = await patiently(self.health, "broker", lambda: self.broker.last_publishing_id(STREAM, publisher))
-        end = await patiently(self.health, "broker", lambda: self.broker.last_offset(STREAM))
-        writer = self.broker.publisher(STREAM, publisher)
-        try:
-            await writer.publish([(delivery.offset + 1, _parked(delivery, error)) for delivery, error in refused])
-        finally:
-            await writer.close()
-        new = {delivery.offset for delivery, _ in refused if delivery.offset + 1 > stored}
-        old = {delivery.offset for delivery, _ in refused} - new
-        start: Start = "first" if old or end is None else end + 1
-        return await self._find(refused[0][0].stream, new, old, start)
+        writer = await self._writer(publisher)
+        tail = self._tail or await self._at_the_end()
+        await writer.publisher.publish([(delivery.offset + 1, _parked(delivery, error)) for delivery, error in refused])
+        offsets = {delivery.offset for delivery, _ in refused}
+        old = {offset for offset in offsets if offset + 1 <= writer.stored}
+        writer.stored = max(writer.stored, max(offsets) + 1)
+        stream = refused[0][0].stream
+        return await self._read_back(tail, stream, offsets - old) | await self._search(stream, old)
 
-    async def _find(self, stream: str, new: set[int], old: set[int], start: Start) -> dict[int, Position]:
-        """Read back until all `new` ones are there, and the `old` ones, as far as they still are."""
-        tail = await patiently(self.health, "broker", lambda: self.broker.last_offset(STREAM)) or 0
+    async def close(self) -> None:
+        """Release the connections."""
+        for writer in self._writers.values():
+            await writer.publisher.close()
+        if self._tail is not None:
+            await self._tail.close()
+
+    async def _writer(self, name: str) -> _Writer:
+        if name not in self._writers:
+            stored = await patiently(self.health, "broker", lambda: self.broker.last_publishing_id(STREAM, name))
+            self._writers[name] = _Writer(self.broker.publisher(STREAM, name), stored)
+        return self._writers[name]
+
+    async def _at_the_end(self) -> Reader:
+        """Open the reader of what is parked from now on."""
+        end = await patiently(self.health, "broker", lambda: self.broker.last_offset(STREAM))
+        self._next = 0 if end is None else end + 1
+        self._tail = self.broker.reader(STREAM, self._next)
+        return self._tail
+
+    async def _read_back(self, tail: Reader, stream: str, wanted: set[int]) -> dict[int, Position]:
+        """Read what was just stored until all `wanted` ones are there."""
         found: dict[int, Position] = {}
-        reader = self.broker.reader(STREAM, start)
+        while wanted - found.keys():
+            deliveries = await tail.read()
+            found |= _places(deliveries, stream, wanted)
+            if deliveries:
+                self._next = deliveries[-1].offset + 1
+            elif await self._was_created_anew():
+                await tail.close()
+                self._next = 0
+                self._tail = tail = self.broker.reader(STREAM, "first")
+        return found
+
+    async def _was_created_anew(self) -> bool:
+        """Say whether the stream ends before what was read: it may be deleted, to give it other limits."""
+        end = await patiently(self.health, "broker", lambda: self.broker.last_offset(STREAM))
+        return end is not None and end < self._next
+
+    async def _search(self, stream: str, wanted: set[int]) -> dict[int, Position]:
+        """Look through the whole stream for messages that were parked before this service was started."""
+        found: dict[int, Position] = {}
+        end = await patiently(self.health, "broker", lambda: self.broker.last_offset(STREAM)) if wanted else None
+        if end is None:
+            return found
+        reader = self.broker.reader(STREAM, "first")
         at = -1
         try:
-            while new - found.keys() or (old - found.keys() and at < tail):
-                for delivery in await reader.read():
-                    at = delivery.offset
-                    properties = decode(delivery.raw).properties
-                    if properties["input_stream"] == stream and properties["input_offset"] in new | old:
-                        found[int(properties["input_offset"])] = Position(stream=STREAM, offset=at)
+            while wanted - found.keys() and at < end:
+                deliveries = await reader.read()
+                found |= _places(deliveries, stream, wanted)
+                at = deliveries[-1].offset if deliveries else at
         finally:
             await reader.close()
         return found
+
+
+def _places(deliveries: Sequence[Delivery], stream: str, wanted: set[int]) -> dict[int, Position]:
+    """Return where the `wanted` messages of an input stream are parked, as far as they are among `deliveries`."""
+    found = {}
+    for delivery in deliveries:
+        properties = decode(delivery.raw).properties
+        if properties["input_stream"] == stream and properties["input_offset"] in wanted:
+            found[int(properties["input_offset"])] = Position(stream=STREAM, offset=delivery.offset)
+    return found
 
 
 def _parked(delivery: Delivery, error: Rejected) -> Message:
