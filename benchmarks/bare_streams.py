@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from labelstream.service.settings import BrokerSettings
-from labelstream.streams.message import Message
 from rstream import (
     AMQPMessage,
     ConfirmationStatus,
@@ -23,6 +21,9 @@ from rstream import (
     Properties,
     amqp_decoder,
 )
+
+from labelstream.service.settings import BrokerSettings
+from labelstream.streams.message import Message
 
 LARGEST_FRAME = 900_000  # bytes; the broker's limit is 1 MiB
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyrage
+
+from benchmarks.pairs import Contest, Run
 from labelstream.bundle import ArtifactFacts, GoldenSet, ManifestFacts, Thresholds
 from labelstream.classes import ClassSchema
 from labelstream.events.model import Agreement
@@ -25,8 +27,6 @@ from labelstream.events.training import Metrics
 from labelstream.protection.bundling import PlainArtifact, verify_bundle, write_bundle
 from labelstream.protection.sealing import new_identity, open_stream, seal_stream
 from labelstream.protection.signing_keys import new_signing_key
-
-from benchmarks.pairs import Contest, Run
 
 MEBIBYTES = 128
 BLOCK = 1 << 20

@@ -14,17 +14,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from labelstream.service.health import Health
-from labelstream.streams.amqp import decode
-from labelstream.streams.message import Message
-from labelstream.streams.rabbitmq import RabbitBroker
-from labelstream_local.rabbitmq import RabbitServer
 from rstream import Consumer, Producer
 
 from benchmarks import bare_streams
 from benchmarks.bare_streams import login
 from benchmarks.pairs import Contest, Run
 from benchmarks.servers import running
+from labelstream.service.health import Health
+from labelstream.streams.amqp import decode
+from labelstream.streams.message import Message
+from labelstream.streams.rabbitmq import RabbitBroker
+from labelstream_local.rabbitmq import RabbitServer
 
 SIZES = {"1 KB": (1_000, 10_000), "200 KB": (200_000, 500)}  # bytes of a body, messages of a run
 PUBLISHER = "bench"

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rich.console import Console
-
 from benchmarks import finding
 from benchmarks.pairs import OURS, Contest, Ratio, Run, measure
 from benchmarks.report import as_json, table
+from rich.console import Console
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.blobs.ports import Blobs
 from labelstream.blobs.s3 import S3Blobs

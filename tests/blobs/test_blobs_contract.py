@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
 from labelstream.blobs.ports import BlobChanged, BlobNotFound, Blobs
 from labelstream.blobs.probe import probe_conditional_writes
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+
 from labelstream.blobs.leases import LeaseLost, Leases, LeaseState
 from labelstream.blobs.ports import Blobs
 

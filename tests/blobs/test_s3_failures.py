@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
+
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.errors import Misconfigured, Unavailable
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.service.settings import StoreSettings
-from pydantic import SecretStr
 
 pytestmark = pytest.mark.store
 

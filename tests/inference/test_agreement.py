@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from inference.adapters.images import decode
 from inference.adapters.onnx import OnnxEngine, open_onnx
 from inference.domain import ImageLimits

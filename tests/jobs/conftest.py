@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+
 from labelstream.jobs.memory import MemoryJobQueue
 from labelstream.jobs.ports import JobQueue
 from labelstream.jobs.rabbitmq import RabbitJobQueue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from labelstream.errors import Unavailable
 from labelstream.jobs.ports import Job, JobQueue
 

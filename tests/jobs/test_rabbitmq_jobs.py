@@ -10,13 +10,14 @@ import aio_pika
 import msgpack
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
+
 from labelstream.errors import Misconfigured, Unavailable
 from labelstream.jobs.ports import Job
 from labelstream.jobs.rabbitmq import RabbitJobQueue
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.service.settings import BrokerSettings
-from pydantic import SecretStr
 
 pytestmark = pytest.mark.broker
 

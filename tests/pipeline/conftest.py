@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
+
 from labelstream_local.stack import Stack, down, up
 
 from .course import Course, options, undisturbed

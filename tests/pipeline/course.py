@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from labelstream.events.annotation import AnnotationSettled
 from labelstream.events.model import ModelExported, ModelPromoted
 from labelstream.events.serving import ModelActivated

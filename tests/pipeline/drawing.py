@@ -7,9 +7,10 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from PIL import Image, ImageDraw
+
 from labelstream.streams.message import Message
 from labelstream.wire import native
-from PIL import Image, ImageDraw
 
 SIDE = 96  # pixels
 CLASSES = ("square", "disc")

@@ -1,6 +1,7 @@
 """The Azaion wire from end to end, and what our own streams keep of it."""
 
 import pytest
+
 from labelstream.events.annotation import AnnotationSettled
 from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS, MODEL_EVENTS, SERVING_EVENTS, TRAINING_EVENTS
 from labelstream.events.batch import BatchAugmented

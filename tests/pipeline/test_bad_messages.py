@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from labelstream.events.annotation import AnnotationSettled
 from labelstream.streams.amqp import decode, encode
 from labelstream.streams.message import Message

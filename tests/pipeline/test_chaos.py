@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
 from labelstream_local.services import NAMES, SERVERS
 from labelstream_local.stack import Stack, down, up
 

@@ -1,6 +1,7 @@
 """What one undisturbed course of the pipeline comes to."""
 
 import pytest
+
 from labelstream.classes import ClassSchema
 
 from .conftest import Reference

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.events.annotation import AnnotationSettled
 from labelstream.events.batch import BatchAugmented

@@ -2,10 +2,10 @@
 
 import httpx
 import pytest
+from tests.stack.observing import LOOPBACK, listening_addresses, processes_of, public_text, secrets_of
+
 from labelstream_local.services import NAMES
 from labelstream_local.stack import Stack
-
-from tests.stack.observing import LOOPBACK, listening_addresses, processes_of, public_text, secrets_of
 
 from .conftest import Reference
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+
 from labelstream.classes import ClassSchema
 from labelstream.datasets.splits import Ratios
 from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+
 from labelstream.events.annotation import AnnotationSettled
 from labelstream_local.ports import choose
 from labelstream_local.process import Child

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+
 from labelstream.events.model import ModelExported, ModelPromoted
 from labelstream.events.serving import ModelActivated, ModelActivationFailed
 from labelstream.protection.signing_keys import new_signing_key

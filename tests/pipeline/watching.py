@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import httpx
 import psutil
+from rstream import Producer, RawMessage
+
 from labelstream.events.base import Event
 from labelstream.events.envelope import Envelope
 from labelstream.service.health import Health
@@ -20,7 +22,6 @@ from labelstream_local.process import marked_processes
 from labelstream_local.reports import ask
 from labelstream_local.services import BY_NAME
 from labelstream_local.stack import Stack
-from rstream import Producer, RawMessage
 
 PATIENCE_S = 240  # whoever waits longer than this for anything has failed
 

@@ -3,6 +3,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+
 from labelstream_local.stack import Options, Stack, down, up
 
 SERVERS_ONLY = Options(services=())

@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 import psutil
 from botocore.exceptions import ClientError
+
 from labelstream.service.settings import StoreSettings
 from labelstream_local.process import marked_processes
 from labelstream_local.stack import Stack

@@ -5,6 +5,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+
 from labelstream_local.layout import Layout
 from labelstream_local.stack import Stack
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from labelstream_local import rabbitmq as rabbitmq_module
 from labelstream_local.process import StartFailed, marked_processes
 from labelstream_local.rabbitmq import RabbitServer

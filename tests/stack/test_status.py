@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
 from labelstream.service.health import Health
 from labelstream.streams.message import Message
 from labelstream.streams.rabbitmq import RabbitBroker
@@ -12,7 +14,6 @@ from labelstream_local.reports import Report
 from labelstream_local.services import BY_NAME
 from labelstream_local.stack import Stack
 from labelstream_local.status import Stream, lags_of, status_of
-from typer.testing import CliRunner
 
 from .observing import secrets_of
 

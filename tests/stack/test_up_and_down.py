@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from labelstream_local.process import MARK, Child, Command, StartFailed, marked_processes
 from labelstream_local.seaweedfs import can_store
 from labelstream_local.stack import Options, Stack, down, load, up

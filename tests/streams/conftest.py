@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import pytest
 import pytest_asyncio
+from rstream import CompressionType, Consumer, Producer, RawMessage
+
 from labelstream.service.health import Health
 from labelstream.service.settings import BrokerSettings
 from labelstream.streams.amqp import decode
@@ -18,7 +20,6 @@ from labelstream.streams.message import Delivery
 from labelstream.streams.ports import Broker, Reader
 from labelstream.streams.rabbitmq import RabbitBroker
 from labelstream_local.rabbitmq import RabbitServer
-from rstream import CompressionType, Consumer, Producer, RawMessage
 
 PATIENCE_S = 60  # a test that waits longer than this for anything has failed
 

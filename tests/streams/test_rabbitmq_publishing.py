@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from labelstream.errors import Misconfigured
 from labelstream.service.health import Health
 from labelstream.streams.message import Message

@@ -6,13 +6,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+from rstream import AMQPMessage, CompressionType
+
 from labelstream.errors import Misconfigured, Rejected
 from labelstream.service.health import Health
 from labelstream.streams.amqp import decode, encode
 from labelstream.streams.message import Message
 from labelstream.streams.rabbitmq import RabbitBroker
-from pydantic import SecretStr
-from rstream import AMQPMessage, CompressionType
 
 pytestmark = pytest.mark.broker
 

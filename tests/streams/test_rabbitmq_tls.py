@@ -14,6 +14,7 @@ import pytest_asyncio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
 from labelstream.errors import Misconfigured
 from labelstream.service.health import Health
 from labelstream.streams.message import Message

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+
 from labelstream.errors import Rejected, Unavailable
 from labelstream.streams.amqp import decode
 from labelstream.streams.message import Message

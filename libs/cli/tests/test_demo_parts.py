@@ -6,6 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from rich.console import Console
+
 from labelstream.events.annotation import AnnotationSettled, Outcome
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.events.envelope import Envelope
@@ -22,8 +25,6 @@ from labelstream_cli.importers import Imported
 from labelstream_cli.pictures import Marked
 from labelstream_cli.predicting import Answer, Detection
 from labelstream_cli.running import CommandFailed
-from PIL import Image
-from rich.console import Console
 
 MakeImage = Callable[..., Path]
 

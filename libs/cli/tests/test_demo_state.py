@@ -1,6 +1,7 @@
 """What the demonstration makes of the events of every stage."""
 
 import pytest
+
 from labelstream.events.annotation import AnnotationSettled, Outcome, Rejection
 from labelstream.events.base import Event
 from labelstream.events.batch import BatchAugmented, Member, Range, Variant

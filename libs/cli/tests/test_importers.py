@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from labelstream.errors import Misconfigured
 from labelstream_cli.importers import ImportedFolder, NamedBox, find_splits, read_folder
 

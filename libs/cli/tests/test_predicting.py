@@ -5,11 +5,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
+
 from labelstream_cli.pictures import Marked, colour_of, draw
 from labelstream_cli.predict_commands import write_pictures
 from labelstream_cli.predicting import ask_about
 from labelstream_cli.running import CommandFailed
-from PIL import Image
 
 MakeImage = Callable[..., Path]
 SAID = {

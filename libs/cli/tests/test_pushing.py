@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
+
 from labelstream.events.annotation import AnnotationSettled, Outcome, Rejection
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.events.envelope import Envelope
@@ -17,7 +19,6 @@ from labelstream_cli.importers import Imported, NamedBox
 from labelstream_cli.push_commands import _alone
 from labelstream_cli.pushing import follow_receipts, publish
 from labelstream_cli.running import CommandFailed
-from pydantic import SecretStr
 
 MakeImage = Callable[..., Path]
 

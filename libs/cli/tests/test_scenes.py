@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from labelstream.datasets.splits import Ratios, split_of
 from labelstream_cli.demo.plan import RATIOS
 from labelstream_cli.importers import read_folder

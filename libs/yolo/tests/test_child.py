@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from labelstream.values import Value
 from labelstream_yolo.child import Engine, EngineCancelledError, EngineFailedError
 

@@ -4,8 +4,9 @@ import subprocess
 import sys
 
 import pytest
-from labelstream_yolo.architecture import Architecture, read_architecture
 from pydantic import ValidationError
+
+from labelstream_yolo.architecture import Architecture, read_architecture
 
 NETWORK = {
     "nc": 80,

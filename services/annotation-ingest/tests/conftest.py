@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from pydantic import SecretStr
+
 from annotation_ingest.adapters.decoding import Decoders
 from annotation_ingest.adapters.parking import STREAM as PARKED
 from annotation_ingest.app import run
@@ -31,8 +34,6 @@ from labelstream.streams.amqp import decode, encode
 from labelstream.streams.memory import MemoryBroker
 from labelstream.streams.message import Message
 from labelstream.view import AnnotationView
-from PIL import Image
-from pydantic import SecretStr
 
 SECRET = SecretStr("a secret of a test alone")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from annotation_ingest.adapters.parking import STREAM as PARKED
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.streams.memory import MemoryBroker

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+
 from annotation_ingest.adapters.decoding import Decoders
 from annotation_ingest.imaging import Picture
 from labelstream.errors import Rejected
-from PIL import Image
 
 
 @pytest.fixture
@@ -52,6 +53,18 @@ async def test_a_decoder_that_crashes_costs_one_image(misbehaving: Any, make_pic
         assert (await pool.decode(make_picture())).format == "png"
     finally:
         pool.close()
+
+
+async def test_a_decoder_that_is_killed_once_costs_no_image(
+    misbehaving: Any, make_picture: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KILLED_MARK", str(tmp_path / "killed"))  # child processes inherit it
+    pool = Decoders(1, 30, 10_000, look=misbehaving.be_killed_once)
+    try:
+        assert (await pool.decode(make_picture())).format == "png"
+    finally:
+        pool.close()
+    assert (tmp_path / "killed").exists()
 
 
 async def test_a_decoder_that_hangs_costs_one_image(misbehaving: Any, make_picture: Any) -> None:

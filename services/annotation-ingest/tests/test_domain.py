@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from annotation_ingest.domain import Content, Decider, Trust
 from labelstream.errors import Rejected
 from labelstream.events.annotation import AnnotationSettled, ImageRef, Outcome

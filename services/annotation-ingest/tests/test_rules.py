@@ -6,6 +6,7 @@ from typing import Any
 
 import msgpack
 import pytest
+
 from annotation_ingest.imaging import Picture
 from annotation_ingest.rules import RULES, BoxRules
 from labelstream.classes import ClassSchema

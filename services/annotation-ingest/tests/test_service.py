@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from annotation_ingest.settings import InputSettings
 from labelstream.events.annotation import AnnotationSettled
 from labelstream.events.base import ANNOTATION_EVENTS

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import simplejpeg
+
 from augmenter.domain import Sample
 from augmenter.recipe import Recipe, load_recipe
 from augmenter.render import render

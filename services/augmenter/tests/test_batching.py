@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from augmenter.batching import Batching
 from augmenter.domain import Limits
 from labelstream.events.annotation import Annotation, AnnotationSettled, Outcome

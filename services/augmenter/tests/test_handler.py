@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from augmenter.domain import Batch, Limits, Sample
 from augmenter.handler import Augmenter
 from augmenter.recipe import Recipe

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from augmenter.domain import Limits
 from augmenter.handler import Augmenter
 from augmenter.pipeline import Pipeline

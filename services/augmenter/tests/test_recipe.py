@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from augmenter.recipe import Recipe, load_recipe, parse_recipe
 from labelstream.errors import Misconfigured
 

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from augmenter.boxes import settle
 from augmenter.recipe import Recipe, parse_recipe
 from augmenter.render import render, seed
-from hypothesis import given
-from hypothesis import strategies as st
 from labelstream.errors import Rejected
 from labelstream.labels import Box, yolo_lines
 
@@ -50,7 +52,7 @@ def test_a_box_lies_where_the_drawn_marker_lies(scene: Any, transform: str, slac
 
 def test_under_rotation_and_shear_the_box_encloses_the_marker(scene: Any) -> None:
     drawn = scene(2, (0.4, 0.4, 0.6, 0.6))
-    recipe = parse_recipe(GEOMETRY + "  - {kind: affine, p: 1}\n  - {kind: flip, p: 0.5}\n", "g")
+    recipe = parse_recipe(GEOMETRY + "  - {kind: affine, p: 1, boxes_around: corners}\n  - {kind: flip, p: 0.5}\n", "g")
     for made in render(drawn.encoded, drawn.image, drawn.shapes, recipe)[1:]:
         (box,) = made.shapes
         x1, y1, x2, y2 = _corners(box)
@@ -110,6 +112,23 @@ def test_boxes_refer_to_the_image_after_its_exif_orientation(image_ref: Any, rec
 def test_bytes_that_are_no_image_are_refused(image_ref: Any, recipe: Recipe) -> None:
     with pytest.raises(Rejected, match=r"image\.unreadable"):
         render(b"no image", image_ref(b"no image"), (), recipe)
+
+
+def test_a_png_that_promises_more_than_it_has_is_refused_before_memory_is_taken_for_it(
+    image_ref: Any, recipe: Recipe
+) -> None:
+    png = cv2.imencode(".png", np.zeros((120, 160, 3), np.uint8))[1].tobytes()
+    assert len(render(png, image_ref(png), (), recipe)) == 8
+    at = png.index(b"IDAT") - 4
+    huge = png[:at] + (0x7000_0000).to_bytes(4) + png[at + 4 :]
+    before = _peak_kb()
+    with pytest.raises(Rejected, match=r"image\.unreadable"):
+        render(huge, image_ref(huge), (), recipe)
+    assert _peak_kb() - before < 500_000
+
+
+def _peak_kb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def test_boxes_at_the_very_border_do_not_stop_a_variant(scene: Any, recipe: Recipe) -> None:

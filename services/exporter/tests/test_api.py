@@ -6,6 +6,7 @@ import hashlib
 
 import httpx
 import pytest
+
 from exporter.api import build_api
 from exporter.domain import Ledger
 from exporter.granting import Device, Granting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from exporter.domain import Ledger, disagreement, why_promote
 from labelstream.events.envelope import Envelope
 from labelstream.events.model import Agreement, ModelExported, ModelPromoted, ModelRefused, ModelWithdrawn

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from exporter.granting import Device, Granting, read_devices
 from labelstream import keys
 from labelstream.blobs.memory import MemoryBlobs

@@ -12,6 +12,12 @@ import httpx
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
 from inference.adapters.grants import ExporterApi
 from inference.app import Replica, put_together
 from inference.settings import InferenceGroup, InferenceSettings
@@ -33,11 +39,6 @@ from labelstream.service.health import Health
 from labelstream.streams.amqp import decode
 from labelstream.streams.memory import MemoryBroker
 from labelstream.values import FileRef, sha256_hex
-from onnx import TensorProto, helper, numpy_helper
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 SIDE, CELL = 64, 8
 RED, BLUE = (0, 0, 255), (255, 0, 0)  # BGR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from labelstream import keys
 from labelstream.events.base import MODEL_EVENTS
 from labelstream.events.serving import ModelActivated, ModelActivationFailed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from inference.domain import Found, Letterbox, Size
 from inference.golden import differs
 from labelstream.bundle import GoldenSet, Thresholds

@@ -8,6 +8,7 @@ import struct
 import cv2
 import numpy as np
 import pytest
+
 from inference.adapters.images import decode
 from inference.domain import ImageLimits
 from labelstream.errors import Rejected

@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 import pytest
+
 from inference.workers import Busy, Workers
 
 

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from labelstream.service.settings import BrokerSettings
 from pydantic import SecretStr
 from rstream import Producer
 
+from labelstream.service.settings import BrokerSettings
 from labelstream_local import ports
 from labelstream_local.process import Child, Command, StartFailed, last_lines, stop_marked, wait_until
 from labelstream_local.secret_files import private_directory, write_private

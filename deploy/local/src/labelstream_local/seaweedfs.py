@@ -14,9 +14,9 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from labelstream.service.settings import StoreSettings
 from pydantic import SecretStr
 
+from labelstream.service.settings import StoreSettings
 from labelstream_local import ports
 from labelstream_local.identities import IDENTITIES, OPERATOR, Identity
 from labelstream_local.process import Child, Command, StartFailed, last_lines, stop_marked, wait_until

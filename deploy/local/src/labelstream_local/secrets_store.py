@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelstream.protection.signing_keys import load_private_key, new_signing_key, public_pem
 from pyrage import x25519
 
+from labelstream.protection.signing_keys import load_private_key, new_signing_key, public_pem
 from labelstream_local.identities import IDENTITIES
 from labelstream_local.layout import Layout
 from labelstream_local.secret_files import write_private

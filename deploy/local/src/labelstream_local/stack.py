@@ -13,7 +13,6 @@ from http.client import HTTPException
 from pathlib import Path
 
 from labelstream.service.settings import BrokerSettings, StoreSettings
-
 from labelstream_local.layout import Layout
 from labelstream_local.process import StartFailed, marked_processes, stop_marked
 from labelstream_local.rabbitmq import RabbitServer

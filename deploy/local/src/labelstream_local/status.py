@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from rstream.exceptions import StreamDoesNotExist
+
 from labelstream.errors import Misconfigured, Unavailable
 from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS, MODEL_EVENTS, SERVING_EVENTS, TRAINING_EVENTS
 from labelstream.service.health import Health
 from labelstream.service.settings import BrokerSettings
 from labelstream.streams.rabbitmq import RabbitBroker
-from rstream.exceptions import StreamDoesNotExist
-
 from labelstream_local.reports import Report, ask
 from labelstream_local.services import SERVERS, input_stream
 from labelstream_local.stack import Stack

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from labelstream_local.layout import DEFAULT
-from labelstream_local.stack import Stack, down
 from rich.console import Console
 
 from labelstream_cli.demo.course import Demonstration, write_report
@@ -18,6 +16,8 @@ from labelstream_cli.demo.plan import Plan, plan_photos, plan_scenes
 from labelstream_cli.demo.stages import Course
 from labelstream_cli.running import TELLS, CommandFailed, Directory, Json, failed, run
 from labelstream_cli.stack_commands import up_with_progress
+from labelstream_local.layout import DEFAULT
+from labelstream_local.stack import Stack, down
 
 
 def register(app: typer.Typer) -> None:

@@ -9,15 +9,15 @@ from typing import Annotated
 
 import httpx
 import typer
-from labelstream_local.layout import DEFAULT
-from labelstream_local.process import StartFailed
-from labelstream_local.stack import load
 from rich.console import Console
 from rich.table import Table
 
 from labelstream_cli.pictures import Marked, draw, open_picture
 from labelstream_cli.predicting import TIMEOUT_S, Answer, ask_about
 from labelstream_cli.running import CommandFailed, Directory, Json, failed
+from labelstream_local.layout import DEFAULT
+from labelstream_local.process import StartFailed
+from labelstream_local.stack import load
 
 
 def register(app: typer.Typer) -> None:

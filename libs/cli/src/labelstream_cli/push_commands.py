@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from labelstream.producer import Producer, broker_settings
-from labelstream.service.settings import BrokerSettings
-from labelstream.values import digest_of
-from labelstream_local.layout import DEFAULT
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from labelstream.producer import Producer, broker_settings
+from labelstream.service.settings import BrokerSettings
+from labelstream.values import digest_of
 from labelstream_cli.importers import ImportedFolder, Problem, read_folder
 from labelstream_cli.pushing import Pushed, Refused, Told, follow_receipts, publish
 from labelstream_cli.running import ERRORS, TELLS, CommandFailed, Directory, Json, failed, run, running_stack
+from labelstream_local.layout import DEFAULT
 
 _SHOWN = 10  # of a long list
 _NAME = "labelstream-push"

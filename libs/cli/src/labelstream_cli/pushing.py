@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from labelstream.events.annotation import AnnotationSettled, Rejection
 from labelstream.producer import Producer
-
 from labelstream_cli.importers import Imported, Problem
 from labelstream_cli.running import CommandFailed
 

@@ -11,10 +11,11 @@ from typing import Annotated, Any, TypeVar
 
 import structlog
 import typer
+from rich.console import Console
+
 from labelstream.errors import Misconfigured, Rejected, Unavailable
 from labelstream_local.process import StartFailed
 from labelstream_local.stack import Stack, load
-from rich.console import Console
 
 T = TypeVar("T")
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from labelstream_cli.status_view import show
 from labelstream_local.layout import DEFAULT
 from labelstream_local.process import StartFailed
 from labelstream_local.services import NAMES
 from labelstream_local.stack import Options, Stack, down, load, up
 from labelstream_local.status import Status, status_of
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-
-from labelstream_cli.status_view import show
 
 Directory = Annotated[
     Path, typer.Option("--dir", help="Where the stack lives; it can be removed whole.", envvar="LABELSTREAM_DIR")

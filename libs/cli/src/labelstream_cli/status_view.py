@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from labelstream_local.status import Lag, Program, Status, Stream
 from rich.console import Console
 from rich.table import Table
+
+from labelstream_local.status import Lag, Program, Status, Stream
 
 
 def show(status: Status, console: Console) -> None:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.jobs.rabbitmq import RabbitJobQueue
 from labelstream.service.health import Health
 from labelstream.streams.rabbitmq import RabbitBroker
-from labelstream_local.layout import DEFAULT
-from labelstream_local.stack import Stack
-
 from labelstream_cli.asking_to_train import Asked, ask_for_training
 from labelstream_cli.running import CommandFailed, Directory, Json, Project, run, running_stack
+from labelstream_local.layout import DEFAULT
+from labelstream_local.stack import Stack
 
 _NAME = "labelstream train"
 

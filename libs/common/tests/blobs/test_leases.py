@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from labelstream.blobs.leases import Lease, LeaseLost, Leases, LeaseState, keep
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.errors import Misconfigured, Unavailable

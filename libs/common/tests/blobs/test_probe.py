@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.blobs.probe import probe_conditional_writes
 from labelstream.errors import Misconfigured, Unavailable

@@ -4,6 +4,7 @@ import random
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from labelstream.datasets.manifest import IDENTITY, Manifest, Row
 from labelstream.values import sha256_hex
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from labelstream.datasets.splits import Ratios, split_of
 from pydantic import ValidationError
+
+from labelstream.datasets.splits import Ratios, split_of
 
 DEFAULT = Ratios()
 

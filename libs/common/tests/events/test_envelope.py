@@ -6,6 +6,8 @@ import types
 import typing
 
 import pytest
+from pydantic import BaseModel
+
 from labelstream.errors import Rejected
 from labelstream.events.annotation import AnnotationSettled, Outcome, Rejection
 from labelstream.events.catalogue import EVENTS
@@ -13,7 +15,6 @@ from labelstream.events.envelope import Envelope
 from labelstream.streams.amqp import decode, encode
 from labelstream.streams.message import Message
 from labelstream.values import Position
-from pydantic import BaseModel
 
 SETTLED = AnnotationSettled(
     input=Position(stream="annotations", offset=7),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgpack
 import pytest
+
 from labelstream.errors import Unavailable
 from labelstream.jobs.memory import MemoryJobQueue
 from labelstream.jobs.ports import Job

@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from labelstream import keys
 from labelstream.blobs.leases import Leases
 from labelstream.blobs.memory import MemoryBlobs

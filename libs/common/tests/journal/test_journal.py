@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from labelstream.errors import AnotherWriter
 from labelstream.events.base import SERVING_EVENTS
 from labelstream.events.envelope import Envelope

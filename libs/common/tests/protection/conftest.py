@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from labelstream.bundle import ArtifactFacts, GoldenImage, GoldenSet, ManifestFacts, Thresholds
 from labelstream.classes import ClassSchema
 from labelstream.events.model import Agreement

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from labelstream.bundle import MANIFEST, SIGNATURE
 from labelstream.errors import Rejected
 from labelstream.protection.bundling import WrittenBundle, put_together, read_manifest, verify_bundle

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import msgpack
 import pytest
+
 from labelstream.bundle import GrantContent, ModelKey
 from labelstream.errors import Rejected
 from labelstream.protection.grants import (

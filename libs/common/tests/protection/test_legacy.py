@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 import pytest
+
 from labelstream.errors import Misconfigured, Rejected
 from labelstream.protection.legacy import open_legacy, seal_legacy, split_legacy
 

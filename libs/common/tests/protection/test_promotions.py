@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from labelstream.errors import Misconfigured, Rejected
 from labelstream.protection.promotions import PromotionStatement, check_promotion, promote, sign_statement
 

@@ -8,6 +8,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+
 from labelstream.errors import Rejected
 from labelstream.protection.sealing import (
     NotForUs,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
 from labelstream.errors import Misconfigured, Rejected
 from labelstream.protection.signing import sign_directory, verify_directory
 from labelstream.protection.signing_keys import load_private_key, load_public_key

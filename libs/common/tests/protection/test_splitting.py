@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from labelstream.errors import Rejected
 from labelstream.protection.sealing import NotForUs, Tampered, new_identity, open_sealed, seal
 from labelstream.protection.splitting import (

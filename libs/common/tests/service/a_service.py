@@ -6,6 +6,7 @@ import asyncio
 import sys
 
 import structlog
+
 from labelstream.errors import AnotherWriter
 from labelstream.service.health import Health
 from labelstream.service.http import health_app, serve_http

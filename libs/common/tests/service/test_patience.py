@@ -6,6 +6,7 @@ import asyncio
 from itertools import islice
 
 import pytest
+
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.blobs.ports import BlobNotFound
 from labelstream.service.health import Health

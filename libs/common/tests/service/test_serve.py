@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from labelstream.service.serve import ANOTHER_WRITER, FAULT, MISCONFIGURED, STOPPED
 
 PROGRAM = Path(__file__).with_name("a_service.py")

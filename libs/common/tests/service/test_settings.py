@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
+from pydantic import SecretStr
+
 from labelstream.errors import Misconfigured
 from labelstream.service.settings import ServiceSettings, read_settings
-from pydantic import SecretStr
 
 GOOD = {
     "LABELSTREAM_BROKER__USERNAME": "ingest",

@@ -7,10 +7,11 @@ import struct
 import uuid
 
 import pytest
+from rstream import AMQPMessage, Properties
+
 from labelstream.errors import Rejected
 from labelstream.streams.amqp import decode, encode, encode_all
 from labelstream.streams.message import Message
-from rstream import AMQPMessage, Properties
 
 FULL = Message(
     body=b"body",

@@ -6,6 +6,7 @@ import gzip
 from types import SimpleNamespace
 
 import pytest
+
 from labelstream.streams.rabbitmq_chunk import messages
 from labelstream.streams.rabbitmq_publisher import MOST_BYTES, MOST_MESSAGES, OVERHEAD, batches
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from labelstream.errors import Unavailable
 from labelstream.streams.memory import MemoryBroker
 from labelstream.streams.message import Message

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from labelstream.events.annotation import Annotation, AnnotationSettled, ImageRef, Outcome
 from labelstream.events.envelope import Envelope
 from labelstream.events.model import ModelWithdrawn

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from labelstream.classes import load_schema
 from labelstream.errors import Misconfigured
 from labelstream.producer import broker_settings

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgpack
 import pytest
+
 from labelstream.errors import Rejected
 from labelstream.streams.message import Message
 from labelstream.wire import azaion, native

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from labelstream.values import Task, Value
 from pydantic import Field, JsonValue, field_validator
+
+from labelstream.values import Task, Value
 
 SECTIONS = ("backbone", "head")
 

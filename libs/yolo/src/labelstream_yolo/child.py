@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from labelstream.values import Value
-
 from labelstream_yolo.engine import DONE, FAILURE, LOG, PARENT, RESULT
 
 GRACE_S = 20.0  # an engine that was asked to end is killed after this

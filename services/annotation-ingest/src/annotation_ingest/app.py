@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+from annotation_ingest.adapters.decoding import Decoders
+from annotation_ingest.adapters.parking import Parking
+from annotation_ingest.batches import Desk
+from annotation_ingest.domain import Trust
+from annotation_ingest.handler import Ingest
+from annotation_ingest.ports import ImageDecoder
+from annotation_ingest.rules import BoxRules
+from annotation_ingest.settings import IngestSettings, InputSettings
 from labelstream.blobs.ports import Blobs
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.classes import ClassSchema
@@ -19,15 +27,6 @@ from labelstream.streams.ports import Broker
 from labelstream.streams.rabbitmq import RabbitBroker
 from labelstream.view import AnnotationView
 from labelstream.view.foreign import discard_if_foreign
-
-from annotation_ingest.adapters.decoding import Decoders
-from annotation_ingest.adapters.parking import Parking
-from annotation_ingest.batches import Desk
-from annotation_ingest.domain import Trust
-from annotation_ingest.handler import Ingest
-from annotation_ingest.ports import ImageDecoder
-from annotation_ingest.rules import BoxRules
-from annotation_ingest.settings import IngestSettings, InputSettings
 
 NAME = "annotation-ingest"
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 import structlog
+
+from annotation_ingest.handler import Ingest, Prepared, Settled
+from annotation_ingest.ports import ParkingLot
 from labelstream.events.annotation import AnnotationSettled, OutcomeKind
 from labelstream.service import metrics
 from labelstream.service.health import Health
 from labelstream.streams.journal import Journal
 from labelstream.streams.message import Delivery
 from labelstream.view import AnnotationView
-
-from annotation_ingest.handler import Ingest, Prepared, Settled
-from annotation_ingest.ports import ParkingLot
 
 log = structlog.get_logger()
 

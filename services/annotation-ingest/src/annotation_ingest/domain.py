@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from annotation_ingest.imaging import ACCEPTED
 from labelstream.errors import Rejected
 from labelstream.events.annotation import Annotation, ImageRef, Outcome
 from labelstream.labels import Shape, labels_digest
 from labelstream.values import Position
 from labelstream.view import AnnotationView, Entry, Held
 from labelstream.wire.submission import Submission
-
-from annotation_ingest.imaging import ACCEPTED
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from annotation_ingest.domain import Content, Decider, Trust
+from annotation_ingest.imaging import ACCEPTED
+from annotation_ingest.ports import ImageDecoder
+from annotation_ingest.rules import BoxRules
 from labelstream import keys
 from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected
@@ -21,11 +25,6 @@ from labelstream.values import Position, sha256_hex
 from labelstream.view import AnnotationView
 from labelstream.wire.reading import read_submission
 from labelstream.wire.submission import Submission, producer_hash
-
-from annotation_ingest.domain import Content, Decider, Trust
-from annotation_ingest.imaging import ACCEPTED
-from annotation_ingest.ports import ImageDecoder
-from annotation_ingest.rules import BoxRules
 
 SOURCE = "annotation-ingest"
 MAX_ID = 200  # characters of a producer's message id that a receipt repeats

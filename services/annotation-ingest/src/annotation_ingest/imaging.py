@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from PIL import ExifTags, Image
 
+from labelstream import png
+
 FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "WEBP": "webp", "TIFF": "tiff", "BMP": "bmp"}
 EXTENSIONS = {"jpeg": "jpg"}  # where it is not the format's own name
 ACCEPTED = "JPEG, PNG, WebP, TIFF or BMP"
@@ -39,6 +41,8 @@ class Refusal:
 def look(data: bytes, max_pixels: int) -> Picture | Refusal:
     """Decode an image whole, once its header promises no more than `max_pixels`."""
     Image.MAX_IMAGE_PIXELS = None  # the limit is ours
+    if data.startswith(png.SIGNATURE) and not png.is_whole(data):
+        return Refusal("image.undecodable", "the PNG file ends before its last chunk does", "Send the whole file.")
     try:
         with Image.open(io.BytesIO(data)) as image:
             return _decoded(image, max_pixels)

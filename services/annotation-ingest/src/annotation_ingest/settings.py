@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pydantic import Field, SecretStr
+
 from labelstream.service.settings import ServiceSettings, Settings
 from labelstream.streams.ports import Retention
 from labelstream.values import Project
-from pydantic import Field, SecretStr
 
 
 class InputSettings(Settings):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
+from pathlib import Path
 
 from annotation_ingest.imaging import Picture, Refusal, look
 
@@ -12,6 +14,15 @@ def crash_on_poison(data: bytes, max_pixels: int) -> Picture | Refusal:
     """End the process, as a fault in C code would, on data that begins with `poison`."""
     if data.startswith(b"poison"):
         os.abort()
+    return look(data, max_pixels)
+
+
+def be_killed_once(data: bytes, max_pixels: int) -> Picture | Refusal:
+    """End the process the first time, as the kernel does when memory is short."""
+    mark = Path(os.environ["KILLED_MARK"])
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     return look(data, max_pixels)
 
 

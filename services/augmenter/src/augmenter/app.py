@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from labelstream.blobs.s3 import S3Blobs
-from labelstream.service.health import Health
-from labelstream.service.http import health_app, serve_http
-from labelstream.streams.rabbitmq import RabbitBroker
-
 from augmenter.adapters.pool import RenderPool
 from augmenter.domain import Limits
 from augmenter.handler import Augmenter
 from augmenter.pipeline import Pipeline
 from augmenter.recipe import load_recipe
 from augmenter.settings import AugmenterSettings
+from labelstream.blobs.s3 import S3Blobs
+from labelstream.service.health import Health
+from labelstream.service.http import health_app, serve_http
+from labelstream.streams.rabbitmq import RabbitBroker
 
 
 async def main(settings: AugmenterSettings, health: Health) -> None:

@@ -12,11 +12,10 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from augmenter.domain import Sample
 from labelstream.events.batch import Variant
 from labelstream.labels import Shape, yolo_lines
 from labelstream.values import Sha256, Value, sha256_hex
-
-from augmenter.domain import Sample
 
 CONTENTS = "contents.json"
 

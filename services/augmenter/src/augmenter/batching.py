@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from augmenter.domain import Batch, Limits, Sample
 from labelstream.events.annotation import Annotation, AnnotationSettled, Outcome
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.events.envelope import Envelope
-
-from augmenter.domain import Batch, Limits, Sample
 
 ContentAt = Callable[[str, int], Annotation | None]  # the content of the annotation (name) as of (offset)
 STATES = {"recorded", "edited", "validated"}  # the outcomes that can leave an annotation validated

@@ -7,6 +7,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
+from augmenter.archive import ArchiveWriter, Contents, contents_of
+from augmenter.domain import Batch, Limits, Sample, archive_digest, chunks
+from augmenter.recipe import Recipe
 from labelstream import keys
 from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.errors import Rejected
@@ -17,10 +20,6 @@ from labelstream.labels import Shape
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.values import FileRef, sha256_hex
-
-from augmenter.archive import ArchiveWriter, Contents, contents_of
-from augmenter.domain import Batch, Limits, Sample, archive_digest, chunks
-from augmenter.recipe import Recipe
 
 SOURCE = "augmenter"
 STORE = "object store"

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+
+from augmenter import metrics
+from augmenter.batching import Batching
+from augmenter.done import Done
+from augmenter.handler import SOURCE, Augmenter
 from labelstream.errors import Misconfigured, Rejected
 from labelstream.events.annotation import Annotation
 from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS
@@ -20,11 +25,6 @@ from labelstream.streams.journal import Journal
 from labelstream.streams.message import Delivery
 from labelstream.streams.ports import Broker, Reader
 from labelstream.view import AnnotationView
-
-from augmenter import metrics
-from augmenter.batching import Batching
-from augmenter.done import Done
-from augmenter.handler import SOURCE, Augmenter
 
 
 def publisher_name(project: str, recipe: str) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
 from labelstream.errors import Misconfigured
 from labelstream.values import digest_of
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 # The libraries whose versions decide pixels.
 LIBRARIES = ("albumentations", "albucore", "numpy", "opencv-python-headless", "simplejpeg")

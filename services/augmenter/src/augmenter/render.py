@@ -10,15 +10,15 @@ from typing import Any
 import cv2
 import numpy as np
 import simplejpeg
-from labelstream import png
-from labelstream.errors import Rejected
-from labelstream.events.annotation import ImageRef
-from labelstream.labels import Box, Shape
 
 from augmenter import recipe as recipes
 from augmenter.boxes import settle
 from augmenter.lean import albumentations as A  # noqa: N812  # its users' custom
 from augmenter.recipe import Recipe
+from labelstream import png
+from labelstream.errors import Rejected
+from labelstream.events.annotation import ImageRef
+from labelstream.labels import Box, Shape
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-from labelstream.service.settings import ServiceSettings, Settings
 from pydantic import Field
+
+from labelstream.service.settings import ServiceSettings, Settings
 
 
 class AugmenterGroup(Settings):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from labelstream.service.serve import serve
-
 from exporter import app
 from exporter.settings import ApiSettings, DeciderSettings, WorkerSettings
+from labelstream.service.serve import serve
 
 
 def main() -> int:

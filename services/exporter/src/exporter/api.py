@@ -16,14 +16,14 @@ from typing import Any
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from exporter.domain import Ledger, Published
+from exporter.granting import Device, enrolled
 from labelstream import keys
 from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.errors import Unavailable
 from labelstream.service.health import Health
 from labelstream.service.http import health_routes
-
-from exporter.domain import Ledger, Published
-from exporter.granting import Device, enrolled
 
 BEARER = HTTPBearer(auto_error=False, description="the device's token")
 

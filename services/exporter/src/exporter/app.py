@@ -6,6 +6,13 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from exporter.api import build_api
+from exporter.domain import Ledger
+from exporter.granting import Granting, read_devices
+from exporter.handler import NAME, Decider
+from exporter.publishing import Publishing
+from exporter.settings import ApiSettings, DeciderSettings, WorkerSettings
+from exporter.worker import QUEUE, STORE, ExportWork
 from labelstream.blobs.leases import Leases
 from labelstream.blobs.ports import Blobs
 from labelstream.blobs.probe import probe_conditional_writes
@@ -25,14 +32,6 @@ from labelstream.streams.following import follow
 from labelstream.streams.journal import Journal
 from labelstream.streams.ports import Broker
 from labelstream.streams.rabbitmq import RabbitBroker
-
-from exporter.api import build_api
-from exporter.domain import Ledger
-from exporter.granting import Granting, read_devices
-from exporter.handler import NAME, Decider
-from exporter.publishing import Publishing
-from exporter.settings import ApiSettings, DeciderSettings, WorkerSettings
-from exporter.worker import QUEUE, STORE, ExportWork
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from pydantic import Field, TypeAdapter, ValidationError
+
 from labelstream import keys
 from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.bundle import ModelKey
@@ -15,7 +17,6 @@ from labelstream.errors import Misconfigured, Rejected
 from labelstream.protection.grants import grant_content, make_grant, open_model_key
 from labelstream.protection.sealing import seal
 from labelstream.values import Sha256, Value
-from pydantic import Field, TypeAdapter, ValidationError
 
 log = structlog.get_logger()
 

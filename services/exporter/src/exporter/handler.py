@@ -6,6 +6,12 @@ import time
 from dataclasses import dataclass
 
 import structlog
+
+from exporter.domain import Ledger, Published, Trained, disagreement, export_job_id, why_promote
+from exporter.granting import Granting
+from exporter.publishing import Publishing
+from exporter.settings import DeciderGroup
+from exporter.worker import ONNX_FP32, QUEUE, ExportLeft, ExportOrder
 from labelstream.errors import Rejected
 from labelstream.events.base import MODEL_EVENTS
 from labelstream.events.envelope import Envelope
@@ -16,12 +22,6 @@ from labelstream.jobs.worker import Failure
 from labelstream.protection.promotions import PromotionStatement, promote
 from labelstream.service.health import Health
 from labelstream.streams.journal import Journal
-
-from exporter.domain import Ledger, Published, Trained, disagreement, export_job_id, why_promote
-from exporter.granting import Granting
-from exporter.publishing import Publishing
-from exporter.settings import DeciderGroup
-from exporter.worker import ONNX_FP32, QUEUE, ExportLeft, ExportOrder
 
 NAME = "exporter"
 

@@ -8,6 +8,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from exporter.domain import Trained
+from exporter.settings import DeciderGroup
+from exporter.worker import ONNX_FP32, STORE, ExportLeft
 from labelstream import keys
 from labelstream.blobs.checked import download_checked, read_checked
 from labelstream.blobs.ports import Blobs
@@ -28,10 +31,6 @@ from labelstream.protection.sealing import new_identity
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.values import FileRef, short_id
-
-from exporter.domain import Trained
-from exporter.settings import DeciderGroup
-from exporter.worker import ONNX_FP32, STORE, ExportLeft
 
 
 @dataclass(frozen=True)

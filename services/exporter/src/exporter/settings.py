@@ -8,8 +8,9 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from labelstream.service.settings import ServiceSettings, Settings
 from pydantic import Field, SecretStr
+
+from labelstream.service.settings import ServiceSettings, Settings
 
 
 class DeciderGroup(Settings):

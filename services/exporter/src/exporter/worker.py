@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+
+from exporter.engine.contract import ExportSpec
+from exporter.engine.process import EngineFailedError, run_export
 from labelstream import keys
 from labelstream.blobs.checked import download_checked
 from labelstream.blobs.ports import Blobs
@@ -21,9 +24,6 @@ from labelstream.labels import Box
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.values import FileRef, Value
-
-from exporter.engine.contract import ExportSpec
-from exporter.engine.process import EngineFailedError, run_export
 
 ONNX_FP32 = "onnx-fp32"
 QUEUE = "jobs.export.onnx"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from exporter.engine.agreement import Found, agreement_of, iou
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+
 from exporter.engine.contract import ExportSpec
 from exporter.engine.process import EngineFailedError, run_export
 from labelstream_yolo.architecture import Architecture

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from labelstream.service.serve import serve
-
 from inference.app import main
 from inference.settings import InferenceSettings
+from labelstream.service.serve import serve
 
 if __name__ == "__main__":
     sys.exit(serve("inference", InferenceSettings, main))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from labelstream.bundle import Manifest
 from pydantic import BaseModel, ConfigDict, Field
 
 from inference.domain import Found, Size
 from inference.engine import Detected
 from inference.models import ServingModel
+from labelstream.bundle import Manifest
 
 
 class Answer(BaseModel):

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
-from labelstream.bundle import Thresholds
-from labelstream.service.health import Health
-from labelstream.service.http import health_routes
 
 from inference.answers import (
     ModelAnswer,
@@ -29,6 +26,9 @@ from inference.ports import Decode
 from inference.problems import MEDIA_TYPE, Problem, add_problems
 from inference.uploads import FIELD, read_image
 from inference.workers import Workers
+from labelstream.bundle import Thresholds
+from labelstream.service.health import Health
+from labelstream.service.http import health_routes
 
 Project = Annotated[str | None, Query(description="whose model answers; the first configured one when left out")]
 Confidence = Annotated[

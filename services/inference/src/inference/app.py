@@ -8,15 +8,6 @@ from dataclasses import dataclass
 
 import httpx
 from fastapi import FastAPI
-from labelstream.blobs.ports import Blobs
-from labelstream.blobs.s3 import S3Blobs
-from labelstream.errors import Misconfigured, Rejected
-from labelstream.protection.sealing import recipient_of
-from labelstream.protection.signing_keys import load_public_key
-from labelstream.service.health import Health
-from labelstream.service.http import serve_http
-from labelstream.streams.ports import Broker
-from labelstream.streams.rabbitmq import RabbitBroker
 
 from inference.adapters.delivery import Delivery
 from inference.adapters.grants import ExporterApi
@@ -35,6 +26,15 @@ from inference.settings import InferenceGroup, InferenceSettings
 from inference.standing import Dispensable, Standing
 from inference.telemetry import Telemetry
 from inference.workers import Workers
+from labelstream.blobs.ports import Blobs
+from labelstream.blobs.s3 import S3Blobs
+from labelstream.errors import Misconfigured, Rejected
+from labelstream.protection.sealing import recipient_of
+from labelstream.protection.signing_keys import load_public_key
+from labelstream.service.health import Health
+from labelstream.service.http import serve_http
+from labelstream.streams.ports import Broker
+from labelstream.streams.rabbitmq import RabbitBroker
 
 
 @dataclass(frozen=True)

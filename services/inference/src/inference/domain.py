@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from labelstream.errors import Rejected
 
 Pixels = npt.NDArray[np.uint8]  # (height, width, 3) BGR

@@ -9,9 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from labelstream.bundle import Thresholds
-
 from inference.domain import Floats, Found, Letterbox, Pixels, Size
+from labelstream.bundle import Thresholds
 
 
 @dataclass(frozen=True)

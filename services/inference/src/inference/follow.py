@@ -13,14 +13,6 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
 import structlog
-from labelstream.errors import Misconfigured, Rejected, Unavailable
-from labelstream.events.base import MODEL_EVENTS
-from labelstream.events.envelope import Envelope
-from labelstream.events.model import ModelPromoted
-from labelstream.protection.promotions import PromotionStatement
-from labelstream.streams.amqp import decode
-from labelstream.streams.message import Delivery
-from labelstream.streams.ports import Broker, Start
 
 from inference.desk import Desk, Heard, Order
 from inference.handler import Activator
@@ -29,6 +21,14 @@ from inference.patience import Patience
 from inference.ports import NoGrant, TurnedAway
 from inference.standing import Standing
 from inference.telemetry import Telemetry
+from labelstream.errors import Misconfigured, Rejected, Unavailable
+from labelstream.events.base import MODEL_EVENTS
+from labelstream.events.envelope import Envelope
+from labelstream.events.model import ModelPromoted
+from labelstream.protection.promotions import PromotionStatement
+from labelstream.streams.amqp import decode
+from labelstream.streams.message import Delivery
+from labelstream.streams.ports import Broker, Start
 
 log = structlog.get_logger()
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from labelstream.bundle import GoldenSet, Thresholds
-from labelstream.errors import Rejected
-from labelstream.labels import Box
 
 from inference.domain import Floats, Found, ImageLimits, Size
 from inference.engine import Engine, detect
 from inference.ports import Decode
+from labelstream.bundle import GoldenSet, Thresholds
+from labelstream.errors import Rejected
+from labelstream.labels import Box
 
 TRUSTED = ImageLimits(max_bytes=1 << 30, max_pixels=1 << 28)  # golden images are signed
 

@@ -6,14 +6,13 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+from inference.loading import Loader
+from inference.models import Models, ServingModel
+from inference.ports import Deliveries, Highest, Shelf
 from labelstream.errors import Rejected
 from labelstream.events.model import ModelPromoted
 from labelstream.events.serving import ModelActivated, ModelActivationFailed
 from labelstream.protection.promotions import PromotionStatement, check_promotion
-
-from inference.loading import Loader
-from inference.models import Models, ServingModel
-from inference.ports import Deliveries, Highest, Shelf
 
 
 @dataclass(frozen=True)

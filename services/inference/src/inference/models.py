@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from inference.engine import Engine
 from labelstream.bundle import Manifest
 from labelstream.errors import Rejected, Unavailable
-
-from inference.engine import Engine
 
 
 @dataclass(frozen=True)

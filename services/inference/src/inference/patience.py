@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
+
 from labelstream.errors import Misconfigured, Unavailable
 
 T = TypeVar("T")

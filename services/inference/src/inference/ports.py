@@ -6,13 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from inference.domain import ImageLimits, Pixels
+from inference.engine import Engine
 from labelstream.bundle import Manifest
 from labelstream.errors import Unavailable
 from labelstream.events.model import ModelPromoted
 from labelstream.protection.promotions import PromotionStatement
-
-from inference.domain import ImageLimits, Pixels
-from inference.engine import Engine
 
 # Returns an image (height, width, 3) BGR, turned as its EXIF orientation says. Raises Rejected.
 Decode = Callable[[bytes, ImageLimits], Pixels]

@@ -6,7 +6,6 @@ from http import HTTPStatus
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from labelstream.errors import Rejected, Unavailable
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,6 +13,7 @@ from starlette.responses import Response
 
 from inference.metrics import REFUSED
 from inference.workers import Busy
+from labelstream.errors import Rejected, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5

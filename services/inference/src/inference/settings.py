@@ -6,8 +6,9 @@ import os
 import socket
 from pathlib import Path
 
-from labelstream.service.settings import ServiceSettings, Settings
 from pydantic import Field, SecretStr
+
+from labelstream.service.settings import ServiceSettings, Settings
 
 
 class InferenceGroup(Settings):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from labelstream.events.base import MODEL_EVENTS, SERVING_EVENTS
-from labelstream.service.health import Health
-
 from inference.metrics import PROMOTION
 from inference.models import Models
+from labelstream.events.base import MODEL_EVENTS, SERVING_EVENTS
+from labelstream.service.health import Health
 
 
 class Dispensable(Health):

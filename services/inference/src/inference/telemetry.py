@@ -6,13 +6,12 @@ import asyncio
 import time
 from collections import deque
 
+from inference.patience import Patience
+from inference.standing import Standing
 from labelstream.errors import Misconfigured
 from labelstream.events.base import SERVING_EVENTS, Event
 from labelstream.events.envelope import Envelope
 from labelstream.streams.ports import Broker
-
-from inference.patience import Patience
-from inference.standing import Standing
 
 KEPT = 1000  # events that wait for a broker that is away; the oldest go first
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from labelstream.errors import Rejected
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from inference.domain import ImageLimits
+from labelstream.errors import Rejected
 
 FIELD = "image"
 FORM_OVERHEAD = 64 << 10  # boundaries, part headers and small fields around the image

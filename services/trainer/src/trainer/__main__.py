@@ -6,7 +6,6 @@ import argparse
 import sys
 
 from labelstream.service.serve import serve
-
 from trainer import app
 from trainer.settings import TrainerSettings
 

@@ -24,7 +24,6 @@ from labelstream.streams.ports import Broker, Start
 from labelstream.streams.rabbitmq import RabbitBroker
 from labelstream.view import AnnotationView
 from labelstream.view.foreign import discard_if_foreign
-
 from trainer.dataset.batches import BatchIndex
 from trainer.domain import JobBook
 from trainer.handler import NAME, Decider

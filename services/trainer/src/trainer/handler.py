@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from pydantic import TypeAdapter
+
 from labelstream.blobs.ports import Blobs
 from labelstream.datasets.loading import load_description
 from labelstream.datasets.splits import Ratios
@@ -26,8 +28,6 @@ from labelstream.schemas.recorded import recorded_schema
 from labelstream.service.health import Health
 from labelstream.streams.journal import Journal
 from labelstream.view import AnnotationView
-from pydantic import TypeAdapter
-
 from trainer.dataset.batches import BatchIndex
 from trainer.dataset.build import DatasetPlan, build, store
 from trainer.dataset.check import Minimum, Refusal, check, warnings

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from pydantic import Field, JsonValue, ValidationError, field_validator
+
 from labelstream.errors import Misconfigured
 from labelstream.values import Value, digest_of
 from labelstream_yolo.architecture import check_network
 from labelstream_yolo.offline import versions
-from pydantic import Field, JsonValue, ValidationError, field_validator
 
 RECIPES = Path(__file__).parent / "recipes"
 ARCHITECTURES = Path(__file__).parent / "engine" / "architectures"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from labelstream.service.settings import ServiceSettings, Settings
 from pydantic import Field
+
+from labelstream.service.settings import ServiceSettings, Settings
 
 
 class TrainerGroup(Settings):

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import orjson
 import structlog
+
 from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected
 from labelstream.events.training import DatasetRef, Metrics
 from labelstream.jobs.worker import Attempt, TryAgain
 from labelstream.service.health import Health
 from labelstream.values import FileRef, Value
-
 from trainer.dataset.materialise import materialise
 from trainer.engine.contract import ARCHITECTURE, WEIGHTS, Progress, TrainingSpec
 from trainer.engine.process import EngineFailedError, run_training

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from labelstream import keys
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.classes import ClassSchema

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from labelstream.classes import ClassSchema
 from labelstream.datasets.splits import Ratios
 from labelstream.labels import Box

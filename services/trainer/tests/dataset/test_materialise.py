@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.datasets.loading import load_description, load_manifest
 from labelstream.errors import Rejected

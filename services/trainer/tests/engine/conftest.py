@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+
 from trainer.recipe import TrainingRecipe
 
 NAMES = ["disc", "bar"]

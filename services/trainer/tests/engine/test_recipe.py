@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from labelstream.errors import Misconfigured
 from trainer.recipe import RECIPES, TrainingRecipe, load_recipe, shipped
 

@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from labelstream_yolo.architecture import read_architecture
 from safetensors.numpy import load_file
+
+from labelstream_yolo.architecture import read_architecture
 from trainer.engine.contract import CHECKPOINT, PROGRESS, Progress, TrainingSpec
 from trainer.engine.process import EngineCancelledError, EngineFailedError, run_training
 

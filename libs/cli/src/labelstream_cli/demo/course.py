@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.events.model import ModelExported, ModelPromoted
 from labelstream.events.training import TrainingFinished
@@ -17,9 +18,6 @@ from labelstream.jobs.rabbitmq import RabbitJobQueue
 from labelstream.producer import Producer
 from labelstream.service.health import Health
 from labelstream.streams.rabbitmq import RabbitBroker
-from labelstream_local.services import input_stream
-from labelstream_local.stack import Stack
-
 from labelstream_cli.asking_to_train import ask_for_training
 from labelstream_cli.demo.display import Display
 from labelstream_cli.demo.following import Follower
@@ -33,6 +31,8 @@ from labelstream_cli.demo.state import DemoState
 from labelstream_cli.demo.watching import Programs, refusal
 from labelstream_cli.pushing import Pushed, publish
 from labelstream_cli.running import CommandFailed
+from labelstream_local.services import input_stream
+from labelstream_local.stack import Stack
 
 NAME = "labelstream-demo"
 KNOWN_AFTER_S = 15.0  # a request that names a known dataset causes no event

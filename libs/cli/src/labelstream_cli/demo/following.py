@@ -12,7 +12,6 @@ from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS, MODEL_EVENT
 from labelstream.service.health import Health
 from labelstream.streams.following import follow
 from labelstream.streams.ports import Broker
-
 from labelstream_cli.demo.state import DemoState
 from labelstream_cli.running import CommandFailed
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import httpx
+from PIL import Image
+
 from labelstream.blobs.ports import Blobs
 from labelstream.datasets.description import DatasetDescription
 from labelstream.datasets.manifest import Manifest
 from labelstream.events.training import DatasetRef
-from PIL import Image
-
 from labelstream_cli.importers import Imported
 from labelstream_cli.pictures import Marked
 from labelstream_cli.predicting import TIMEOUT_S, Answer, Detection, ask_about

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from labelstream.classes import ClassSchema
 from labelstream.values import digest_of
-from labelstream_local.stack import Options
-
 from labelstream_cli.importers import ImportedFolder, find_splits, read_folder
 from labelstream_cli.running import CommandFailed
 from labelstream_cli.scenes.folder import draw_scenes
+from labelstream_local.stack import Options
 
 PROJECT = "demo"  # of the scenes; other data get a project each, since class ids never change their meaning
 RATIOS = (0.6, 0.15, 0.25)  # train, val, test: enough test images among few; published splits go first

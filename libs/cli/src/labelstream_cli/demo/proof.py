@@ -9,6 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import httpx
+
 from labelstream import keys
 from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.bundle import MANIFEST, SIGNATURE, Manifest, SealedFile
@@ -19,10 +20,9 @@ from labelstream.protection.grants import check_grant, open_grant
 from labelstream.protection.promotions import check_promotion
 from labelstream.protection.sealing import open_sealed
 from labelstream.values import sha256_hex
+from labelstream_cli.running import CommandFailed
 from labelstream_local.secrets_store import DEVICE_IDENTITY, DEVICE_TOKEN, VERIFYING_KEY
 from labelstream_local.stack import Stack
-
-from labelstream_cli.running import CommandFailed
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 from labelstream.events.model import ModelExported
 from labelstream.events.training import TrainingFinished
-
 from labelstream_cli.demo.heldout import Compared
 from labelstream_cli.demo.proof import Proof
 from labelstream_cli.demo.stages import Course

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from labelstream.events.training import TrainingProgressed
-
 from labelstream_cli.demo.state import DemoState, TrainingSeen
 
 Standing = Literal["waits", "runs", "done"]

@@ -18,7 +18,6 @@ from labelstream.events.training import (
     TrainingProgressed,
     TrainingRequested,
 )
-
 from labelstream_cli.pushing import Refused
 
 UNCHANGED = ("duplicated", "rejected", "held", "superseded")  # outcomes that leave the dataset as it is

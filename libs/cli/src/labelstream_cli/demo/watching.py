@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http.client import HTTPException
 
-from labelstream_local.stack import Stack
-
 from labelstream_cli.demo.stages import Course
 from labelstream_cli.demo.state import DemoState
+from labelstream_local.stack import Stack
 
 _EVERY_S = 3.0
 

@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from labelstream.errors import Misconfigured
-
 from labelstream_cli.importers.collecting import Collector, Corners
 from labelstream_cli.importers.files import images_below
 from labelstream_cli.importers.model import ImportedFolder

@@ -11,7 +11,6 @@ from pathlib import Path
 from labelstream.errors import Misconfigured
 from labelstream.labels import DECIMALS
 from labelstream.values import Split
-
 from labelstream_cli.importers.model import Imported, ImportedFolder, NamedBox, Problem
 from labelstream_cli.importers.splits import PublishedSplits
 

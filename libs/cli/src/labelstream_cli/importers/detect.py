@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from labelstream.errors import Misconfigured
-
 from labelstream_cli.importers import coco, voc, yolo
 from labelstream_cli.importers.collecting import Collector
 from labelstream_cli.importers.model import ImportedFolder

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import yaml
-from labelstream.errors import Misconfigured
 
+from labelstream.errors import Misconfigured
 from labelstream_cli.importers.collecting import Collector, Corners
 from labelstream_cli.importers.files import images_below, name_of
 from labelstream_cli.importers.model import ImportedFolder

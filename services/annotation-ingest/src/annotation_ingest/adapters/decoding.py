@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from annotation_ingest.imaging import ACCEPTED, Picture, Refusal, look
 from labelstream.errors import Rejected
 from labelstream.processes import ATTEMPTS, Crashed, Processes, TookTooLong
-
-from annotation_ingest.imaging import ACCEPTED, Picture, Refusal, look
 
 Look = Callable[[bytes, int], Picture | Refusal]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from augmenter.recipe import Recipe
 from labelstream.errors import Rejected
 from labelstream.events.annotation import ImageRef
 from labelstream.labels import Shape
 from labelstream.processes import ATTEMPTS, Crashed, Processes, TookTooLong
-
-from augmenter.recipe import Recipe
 
 
 class RenderPool:

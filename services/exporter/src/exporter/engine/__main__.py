@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from exporter.engine.contract import ExportSpec
 from labelstream_yolo.engine import run_engine
 from labelstream_yolo.offline import prepare_ultralytics
-
-from exporter.engine.contract import ExportSpec
 
 
 def _export(spec: ExportSpec) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from labelstream.events.model import Agreement
 from numpy.typing import NDArray
+
+from labelstream.events.model import Agreement
 
 MATCHING_IOU = 0.5  # two boxes that overlap less are different finds
 THRESHOLD_SLACK = 0.01  # a score this close to the confidence threshold may fall on either side of it

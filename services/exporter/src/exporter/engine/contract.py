@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import Field
+
 from labelstream.events.model import Agreement
 from labelstream.labels import Box
 from labelstream.values import Value
-from pydantic import Field
 
 ARTIFACT, AGREEMENT, GOLDEN, VERSIONS = "onnx-fp32.onnx", "agreement.json", "golden.json", "versions.json"
 

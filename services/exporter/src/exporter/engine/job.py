@@ -6,11 +6,6 @@ import hashlib
 from pathlib import Path
 
 import torch
-from labelstream.labels import Box
-from labelstream_yolo.architecture import read_architecture
-from labelstream_yolo.engine import EngineFailure, write_json
-from labelstream_yolo.offline import versions
-from labelstream_yolo.weights import load_model
 from pydantic import ValidationError
 
 from exporter.engine.agreement import Found, agreement_of
@@ -25,6 +20,11 @@ from exporter.engine.contract import (
 )
 from exporter.engine.detecting import detect
 from exporter.engine.onnx import export_onnx
+from labelstream.labels import Box
+from labelstream_yolo.architecture import read_architecture
+from labelstream_yolo.engine import EngineFailure, write_json
+from labelstream_yolo.offline import versions
+from labelstream_yolo.weights import load_model
 
 
 def export(spec: ExportSpec) -> ExportResult:

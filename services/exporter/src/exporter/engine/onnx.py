@@ -9,6 +9,7 @@ from typing import Any
 import onnx
 import onnxslim
 import torch
+
 from labelstream_yolo.architecture import Architecture
 
 OPSET = 18  # from 19 on, onnxruntime's CUDA provider runs Resize on the CPU

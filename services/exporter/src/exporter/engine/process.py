@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from labelstream_yolo.child import Engine, EngineCancelledError, EngineFailedError
-
 from exporter.engine.contract import ExportResult, ExportSpec
+from labelstream_yolo.child import Engine, EngineCancelledError, EngineFailedError
 
 __all__ = ["EngineCancelledError", "EngineFailedError", "run_export"]
 

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference.loading import Loader
+from inference.ports import Grants, Shelf
 from labelstream import keys
 from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.bundle import MANIFEST, SIGNATURE, GrantContent, Manifest, SealedFile
@@ -15,9 +17,6 @@ from labelstream.protection.bundling import read_manifest, sealed_files
 from labelstream.protection.promotions import PromotionStatement
 from labelstream.protection.splitting import join
 from labelstream.values import sha256_hex
-
-from inference.loading import Loader
-from inference.ports import Grants, Shelf
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 
 import httpx
-from labelstream.errors import Unavailable
 from pydantic import SecretStr
 
 from inference.ports import NoGrant, TurnedAway
+from labelstream.errors import Unavailable
 
 WHAT = "exporter API"
 

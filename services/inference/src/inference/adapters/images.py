@@ -7,11 +7,11 @@ import warnings
 
 import cv2
 import numpy as np
-from labelstream import png
-from labelstream.errors import Rejected
 from PIL import Image, UnidentifiedImageError
 
 from inference.domain import ImageLimits, Pixels, Size
+from labelstream import png
+from labelstream.errors import Rejected
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags: a decoder allocates whole tiles

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import onnxruntime as ort
-from labelstream.bundle import Manifest, Thresholds
-from labelstream.errors import Rejected
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from inference.adapters.yolo import to_detections, to_tensor
 from inference.domain import Floats, Found, Letterbox, Pixels
 from inference.engine import Prepared
+from labelstream.bundle import Manifest, Thresholds
+from labelstream.errors import Rejected
 
 FORMAT = "onnx"
 LOAD_ERRORS = (

@@ -16,10 +16,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelstream.events.model import ModelPromoted
 from pydantic import ValidationError
 
 from inference.ports import Highest
+from labelstream.events.model import ModelPromoted
 
 _GRANT, _BUNDLE, _SERVING, _HIGHEST = "grant.age", "bundle", "serving.json", "highest.json"
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from labelstream.bundle import Thresholds
 
 from inference.domain import Floats, Found, Letterbox, Pixels, Size
 from inference.engine import Prepared
+from labelstream.bundle import Thresholds
 
 PADDING = np.float32(114 / 255)  # the grey that the network was trained with
 MOST_CANDIDATES = 30_000  # suppression is quadratic; the best ones decide

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import msgpack
+
 from labelstream.events.batch import BatchAugmented, LeftOut, Member
 from labelstream.events.envelope import Envelope
 from labelstream.values import FileRef

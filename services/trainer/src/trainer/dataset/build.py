@@ -13,7 +13,6 @@ from labelstream.datasets.splits import Ratios, split_of
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.values import Position, Split
 from labelstream.view import AnnotationView, Entry
-
 from trainer.dataset.batches import BatchIndex, StoredContent
 from trainer.dataset.store import BuiltDataset, store
 from trainer.dataset.tally import Tally

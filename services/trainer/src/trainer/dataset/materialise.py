@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import yaml
+
 from labelstream.blobs.checked import download_checked
 from labelstream.blobs.ports import Blobs
 from labelstream.datasets.description import DatasetDescription

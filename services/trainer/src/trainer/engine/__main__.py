@@ -7,7 +7,6 @@ from typing import Any
 
 from labelstream_yolo.engine import run_engine
 from labelstream_yolo.offline import prepare_ultralytics
-
 from trainer.engine.contract import TrainingSpec
 
 

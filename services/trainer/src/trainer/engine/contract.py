@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from labelstream.events.training import Metrics
-from labelstream.values import Value
 from pydantic import Field
 
+from labelstream.events.training import Metrics
+from labelstream.values import Value
 from trainer.recipe import TrainingRecipe
 
 WEIGHTS, ARCHITECTURE, PROGRESS = "weights.safetensors", "architecture.json", "progress.ndjson"

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from labelstream.events.training import Metrics
-from labelstream.values import Split
 from ultralytics.models.yolo.detect import DetectionValidator
 
+from labelstream.events.training import Metrics
+from labelstream.values import Split
 from trainer.recipe import TrainingRecipe
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+
 from labelstream.values import SPLITS
 from labelstream_yolo.engine import EngineFailure
 

@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 
 import torch
+
 from labelstream.errors import Misconfigured
 from labelstream.values import digest_of
 from labelstream_yolo.architecture import Architecture
 from labelstream_yolo.engine import EngineFailure
 from labelstream_yolo.offline import versions
 from labelstream_yolo.weights import check_layers, load_model
-
 from trainer.engine.contract import ARCHITECTURE, CHECKPOINT, WEIGHTS, TrainingResult, TrainingSpec
 from trainer.engine.evaluation import evaluate
 from trainer.engine.folder import Folder, open_folder

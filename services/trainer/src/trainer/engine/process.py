@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from labelstream_yolo.child import Engine, EngineCancelledError, EngineFailedError
-
 from trainer.engine.contract import PROGRESS, Progress, TrainingResult, TrainingSpec
 
 __all__ = ["EngineCancelledError", "EngineFailedError", "run_training"]

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.nn.tasks import yaml_model_load
+
 from labelstream.errors import Misconfigured
 from labelstream.events.training import Metrics
 from labelstream.values import Value
 from labelstream_yolo.architecture import Architecture
 from labelstream_yolo.weights import build_model, read_metadata, save_weights
-from ultralytics.models.yolo.detect import DetectionTrainer
-from ultralytics.nn.tasks import yaml_model_load
-
 from trainer.engine.contract import CHECKPOINT, PROGRESS, Progress
 from trainer.engine.evaluation import device, metrics_of
 from trainer.recipe import TrainingRecipe

@@ -1,0 +1,106 @@
+"""CPU work in child processes: a call that crashes or hangs a C library costs that call, not the service."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from labelstream.errors import Rejected
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ATTEMPTS = 3  # a child may also die innocently, of a signal or of too little memory
+
+
+class Crashed(Exception):
+    """A call ended its process, at each of ATTEMPTS attempts."""
+
+    def __init__(self, exitcode: int) -> None:
+        super().__init__(f"{ATTEMPTS} processes ended, the last one with status {exitcode}")
+        self.exitcode = exitcode
+
+
+class TookTooLong(Exception):
+    """A call took longer than is allowed, and was ended together with its process."""
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """A Rejected on its way between processes."""
+
+    rule: str
+    reason: str
+    hint: str
+
+
+class Processes:
+    """A pool of child processes. They end with their parent, however that ends."""
+
+    def __init__(
+        self, count: int, timeout_s: float, *, prepare: Callable[[], None] | None = None, calls_each: int = 0
+    ) -> None:
+        """Start `count` processes with the first call; one call may take `timeout_s`.
+
+        Each runs `prepare` before its first call, outside of that call's time, and is replaced by a
+        fresh one after `calls_each` calls (0: never).
+        """
+        self._timeout_s = timeout_s
+        self._pool = ProcessPool(
+            max_workers=count,
+            max_tasks=calls_each,
+            initializer=_begin,
+            initargs=[prepare],
+            context=multiprocessing.get_context("spawn"),  # a fork would copy our threads' locks
+        )
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `work`, a function of a module, returns in a child. Raises its Rejected, Crashed, TookTooLong."""
+        exitcode = 0
+        for _ in range(ATTEMPTS):
+            future = self._pool.schedule(_guarded, args=[work, args, kwargs], timeout=self._timeout_s)
+            try:
+                result: T | _Refused = await asyncio.wrap_future(future)
+            except ProcessExpired as error:
+                exitcode = error.exitcode
+            except TimeoutError as error:
+                raise TookTooLong(f"it took longer than {self._timeout_s:g} s") from error
+            else:
+                if isinstance(result, _Refused):
+                    raise Rejected(result.rule, result.reason, result.hint)
+                return result
+        raise Crashed(exitcode)
+
+    def close(self) -> None:
+        """End the processes; calls that are under way are cancelled."""
+        self._pool.stop()
+        self._pool.join()
+
+
+def _begin(prepare: Callable[[], None] | None) -> None:
+    """Prepare a child, and let it end when its parent does."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def follow() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=follow, daemon=True).start()
+    if prepare is not None:
+        prepare()
+
+
+def _guarded(work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T | _Refused:
+    """Do the work; errors that we know travel as values."""
+    try:
+        return work(*args, **kwargs)
+    except Rejected as error:
+        return _Refused(error.rule, error.reason, error.hint)

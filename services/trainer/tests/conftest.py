@@ -1,0 +1,182 @@
+"""A trainer's decider on doubles, which can be restarted at any time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labelstream.blobs.leases import Leases
+from labelstream.blobs.memory import MemoryBlobs
+from labelstream.classes import ClassSchema
+from labelstream.events.annotation import Annotation, AnnotationSettled, ImageRef, Outcome
+from labelstream.events.base import TRAINING_EVENTS
+from labelstream.events.batch import BatchAugmented, Member, Range, Variant
+from labelstream.events.envelope import Envelope
+from labelstream.events.training import TrainingEvent
+from labelstream.jobs.desk import Desk
+from labelstream.jobs.memory import MemoryJobQueue
+from labelstream.jobs.ports import Job, JobQueue
+from labelstream.jobs.worker import Worker
+from labelstream.labels import Box, labels_digest
+from labelstream.schemas.recorded import record_schema
+from labelstream.service.health import Health
+from labelstream.streams.amqp import decode
+from labelstream.streams.journal import Journal
+from labelstream.streams.memory import MemoryBroker
+from labelstream.values import FileRef, Position, Split, sha256_hex
+from labelstream.view import AnnotationView
+from trainer.dataset.batches import BatchIndex
+from trainer.domain import JobBook
+from trainer.handler import NAME, REQUESTS, Decider
+from trainer.recipe import TrainingRecipe
+from trainer.settings import TrainerGroup
+from trainer.worker import QUEUE
+
+SHAPES = (Box(class_id=0, x=0.5, y=0.5, w=0.2, h=0.2),)
+LABELS = labels_digest(SHAPES)
+ENOUGH: tuple[Split, ...] = ("train",) * 3 + ("val",) * 2 + ("test",) * 5
+
+
+def settled(offset: int, *outcomes: Outcome, project: str = "default") -> Envelope:
+    """The receipt of one annotation message."""
+    event = AnnotationSettled(
+        input=Position(stream="annotations", offset=offset), message_key=f"{offset}", wire="native", outcomes=outcomes
+    )
+    return Envelope.of(event, source="annotation-ingest", answers=f"{project} {offset}", project=project)
+
+
+def recorded(name: str, split: Split) -> Outcome:
+    """A validated annotation of a medium of its own."""
+    digest = sha256_hex(name.encode())
+    image = ImageRef(key=f"images/{name}", sha256=digest, size_bytes=9, format="png", width=8, height=8)
+    annotation = Annotation(
+        image=image, medium=name, split=split, shapes=SHAPES, labels=LABELS, schema_digest=sha256_hex(b"schema")
+    )
+    return Outcome(name=name, outcome="recorded", revision=1, validated=True, annotation=annotation)
+
+
+def member(name: str, offset: int) -> Member:
+    """The archive's member of an annotation."""
+    original = Variant(variant=0, image_path=f"{name}.png", sha256=sha256_hex(b"variant"), boxes=1)
+    return Member(name=name, image=sha256_hex(name.encode()), labels=LABELS, offset=offset, variants=(original,))
+
+
+def augmented(first: int, last: int, members: Sequence[Member] = (), project: str = "default") -> Envelope:
+    """What the augmenter says of a range."""
+    event = BatchAugmented(
+        input=Range(stream="annotation-events", first=first, last=last),
+        recipe=sha256_hex(b"recipe"),
+        archive=FileRef.of("archive", b"archive"),
+        members=tuple(members),
+    )
+    return Envelope.of(event, source="augmenter", answers=f"{project} {first}", project=project)
+
+
+@dataclass
+class Trainer:
+    """What outlives a decider: streams, store, queues. View and index stand as they were read."""
+
+    view: AnnotationView
+    settings: TrainerGroup = field(default_factory=lambda: TrainerGroup(min_new=0))
+    projects: tuple[str, ...] = ("default",)
+    broker: MemoryBroker = field(default_factory=MemoryBroker)
+    blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
+    queue: MemoryJobQueue = field(default_factory=MemoryJobQueue)
+    index: BatchIndex = field(default_factory=BatchIndex)
+    health: Health = field(default_factory=Health)
+
+    async def started(self, queue: JobQueue | None = None) -> Decider:
+        """Start a decider, as after a crash: it knows what the stream says."""
+        for project in self.projects:
+            await record_schema(self.blobs, project, ClassSchema(name="cars", classes=("car",)))
+        book = JobBook()
+        journal = Journal(self.broker, TRAINING_EVENTS, [NAME], book.fold, self.health)
+        await journal.open()
+        return Decider(
+            journal=journal,
+            book=book,
+            view=self.view,
+            index=self.index,
+            queue=queue or self.queue,
+            desk=Desk(self.queue, Leases(self.blobs, NAME), self.blobs),
+            blobs=self.blobs,
+            recipe=TrainingRecipe(),
+            projects=self.projects,
+            settings=self.settings,
+            health=self.health,
+        )
+
+    def annotate(self, splits: Sequence[Split] = ENOUGH, project: str = "default") -> int:
+        """Have one image for each of `splits` validated and augmented; return the last offset."""
+        first = 0 if self.view.position is None else self.view.position + 1
+        members = []
+        for offset, split in enumerate(splits, first):
+            self.view.apply(offset, settled(offset, recorded(f"image-{offset}", split), project=project))
+            members.append(member(f"image-{offset}", offset))
+        last = first + len(splits) - 1
+        self.index.fold(0, augmented(0, last, members, project))
+        self.view.commit()
+        return last
+
+    async def ask(self, cut: int, project: str = "default") -> None:
+        """Ask for a training by hand."""
+        await self.queue.put(REQUESTS, Job(project=project, id=f"{project} up to {cut}", payload={"cut": cut}))
+
+    async def waiting_requests(self) -> int:
+        """Count the requests that a decider which starts now would find."""
+        await self.queue.close()
+        count = 0
+        while await self.queue.take(REQUESTS, wait_s=0) is not None:
+            count += 1
+        await self.queue.close()
+        return count
+
+    def events(self) -> list[TrainingEvent]:
+        """Everything that was said on `training-events`."""
+        envelopes = [Envelope.from_message(decode(each.raw)) for each in self.broker.stored(TRAINING_EVENTS) or []]
+        return [each.event for each in envelopes if each and isinstance(each.event, TrainingEvent)]
+
+    def said(self) -> list[str]:
+        """The types of the events, without their common beginning."""
+        return [event.type.removeprefix("training.") for event in self.events()]
+
+    async def until_ended(self, do: Any, *, restarting: bool = False) -> None:
+        """Let a worker work and the decider tick until every job ended; `restarting` is before every tick."""
+        worker = Worker(QUEUE, self.queue, Leases(self.blobs, "worker"), self.blobs, self.health, do)
+        decider = await self.started()
+        working = asyncio.create_task(worker.run())
+        try:
+            async with asyncio.timeout(20):
+                while decider.book.open_jobs():
+                    decider = await self.started() if restarting else decider
+                    await decider.tick()
+                    await asyncio.sleep(0.01)
+        finally:
+            working.cancel()
+            await asyncio.wait([working])
+
+
+@pytest.fixture
+def trainer(tmp_path: Path):
+    view = AnnotationView(tmp_path / "view.sqlite")
+    yield Trainer(view)
+    view.close()
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """What other services say, for tests to compose."""
+
+    settled = staticmethod(settled)
+    recorded = staticmethod(recorded)
+    augmented = staticmethod(augmented)
+
+
+@pytest.fixture
+def annotations() -> Annotations:
+    return Annotations()
