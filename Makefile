@@ -38,7 +38,7 @@ demo: $(READY) system  ## from annotations to a served detection, on drawn scene
 
 .PHONY: test
 test: $(READY) system  ## every test, on a real broker and a real store
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2
 
 .PHONY: lint
 lint: $(READY)  ## formatting, lint rules, import directions, types
