@@ -10,14 +10,7 @@ pytest_plugins = ["labelstream_local.testing"]
 
 ROOT = Path(__file__).parent
 # The longest go first, so that no process is left alone with one at the end.
-SLOW = (
-    "tests/pipeline/test_crashes",
-    "tests/pipeline",
-    "tests/stack",
-    "tests/streams",
-    "tests/jobs",
-    "services/trainer",
-)
+SLOW = ("tests/pipeline", "tests/stack", "tests/streams", "tests/jobs", "services/trainer")
 
 
 def _place(item: pytest.Item) -> str:
@@ -29,8 +22,8 @@ def _rank(item: pytest.Item) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file's tests in one process; those of the pipeline share a stack, except the crash tests."""
+    """Keep each file's tests in one process; those of the pipeline share a stack, those of the stack another."""
     items.sort(key=_rank)
     for item in items:
-        shares_stack = _place(item).startswith(SLOW[1]) and _rank(item) != 0
-        item.add_marker(pytest.mark.xdist_group("pipeline" if shares_stack else _place(item)))
+        rank = _rank(item)
+        item.add_marker(pytest.mark.xdist_group(SLOW[rank] if rank < 2 else _place(item)))

@@ -66,7 +66,7 @@ class Course:
 
     def settled(self) -> list[dict[str, Any]]:
         """Return what every message came to, the order of the messages kept."""
-        return [receipt.model_dump() for receipt in self.receipts]
+        return [receipt.model_dump(exclude={"message_id", "message_key"}) for receipt in self.receipts]
 
     def asked_to_train(self) -> list[tuple[str, str, str, int, dict[str, int]]]:
         """Return each training that was requested: job, cause, dataset, cut and what the dataset holds."""

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterable
 
 HOST = "127.0.0.1"
-_LOWEST, _HIGHEST = 11_000, 21_999  # + 10,000 stays below Linux's ephemeral range, which begins at 32,768
+_LOWEST, _HIGHEST = 11_000, 20_999  # + 10,000 is a range of its own, below Linux's ephemeral ports from 32,768 on
 TWIN = 10_000  # SeaweedFS opens a second port at this distance from each main port
 
 
