@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from labelstream.errors import Misconfigured
+from labelstream.schemas import load_named_schema
 from labelstream_cli.status_view import show
 from labelstream_local.layout import DEFAULT
 from labelstream_local.process import StartFailed
@@ -61,7 +63,10 @@ def _up(
     if unknown:
         raise typer.BadParameter(f"there is no service {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     projects = tuple(project or ("default",))
-    schemas = dict.fromkeys(projects, _path_or_name(schema)) if schema else {}
+    try:
+        schemas = dict.fromkeys(projects, _path_or_name(schema)) if schema else {}
+    except Misconfigured as problem:
+        raise _failed(problem) from problem
     options = Options(services=tuple(service or NAMES), projects=projects, schemas=schemas, within_s=within)
     try:
         stack = up_with_progress(directory, options, quiet=as_json)
@@ -77,6 +82,8 @@ def _up(
 
 
 def _path_or_name(schema: str) -> str:
+    """Return a class schema as the services find it. Raises Misconfigured, before anything is started or remembered."""
+    load_named_schema(schema)
     return str(Path(schema).resolve()) if Path(schema).exists() else schema
 
 
@@ -152,6 +159,6 @@ def _addresses(stack: Stack) -> dict[str, str]:
     return {**broker, "object store": stack.store.endpoint_url, **{name: stack.url(name) for name in stack.services}}
 
 
-def _failed(problem: StartFailed) -> typer.Exit:
+def _failed(problem: Exception) -> typer.Exit:
     _ERRORS.print(str(problem), markup=False, style="red")
     return typer.Exit(1)

@@ -208,7 +208,13 @@ class Decider:
             traceparent=cause.traceparent if cause else "",
         )
         await self.journal.append(NAME, [(self.journal.sequences[NAME] + 1, envelope)])
-        log.info(event.type, project=project, job=event.job)
+        what = f"training of {project}"
+        if isinstance(event, TrainingFailed):
+            log.warning(event.type, project=project, job=event.job, rule=event.rule, reason=event.reason)
+            self.health.degraded(what, f"{event.rule}: {event.reason}")
+        else:
+            log.info(event.type, project=project, job=event.job)
+            self.health.degraded(what, None)
 
 
 def _job(state: JobState) -> Job:
