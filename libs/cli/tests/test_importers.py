@@ -246,6 +246,15 @@ def test_a_voc_folder_gives_fractions_and_classes_by_name(voc: Path) -> None:
     assert "d: there is no image of this name" in told
 
 
+def test_an_image_whose_labels_are_all_broken_never_passes_for_an_empty_one(yolo: Path) -> None:
+    write(yolo / "labels/a.txt", "garbage x y\n")
+
+    folder = read_folder(yolo)
+
+    assert "a" not in [one.name for one in folder]
+    assert "a: none of its label file's lines is a box" in reasons(folder)
+
+
 def test_a_voc_object_without_a_box_is_reported(voc: Path) -> None:
     write(voc / "Annotations/a.xml", voc_file("<object><name>WBC</name></object>"))
 

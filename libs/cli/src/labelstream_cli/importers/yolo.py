@@ -76,7 +76,11 @@ def _add(collector: Collector, name: str, image: Path, label: Path, names: list[
     except (OSError, UnicodeDecodeError) as error:
         collector.leave_out(name, f"its label file can't be read: {error}")
         return
-    collector.add(name, image, _boxes(collector, name, text, names), split_in(where))
+    boxes = list(_boxes(collector, name, text, names))
+    if text.strip() and not boxes:
+        collector.leave_out(name, "none of its label file's lines is a box, so it is not sent as an empty image")
+        return
+    collector.add(name, image, boxes, split_in(where))
 
 
 def _boxes(collector: Collector, name: str, text: str, names: list[str]) -> Iterator[Corners]:
