@@ -81,7 +81,7 @@ class RabbitJobQueue:
             session = await self._open()
             try:
                 yield session
-            except Exception:
+            except Exception:  # whatever goes wrong ends the connection, and is raised again
                 if self._session is session:
                     self._session = None
                 await session.close()
