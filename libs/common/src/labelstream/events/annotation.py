@@ -6,9 +6,12 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from labelstream.classes import ClassSchema
 from labelstream.events.base import ANNOTATION_EVENTS, Event
 from labelstream.labels import Shape
-from labelstream.values import FileRef, Position, Split, Value
+from labelstream.values import FileRef, Position, Sha256, Split, Value
+
+Asked = Literal["created", "edited", "validated", "deleted", "schema_changed", "erased"]
 
 OutcomeKind = Literal[
     "recorded",
@@ -40,7 +43,33 @@ class Annotation(Value):
     shapes: tuple[Shape, ...] = ()
     labels: str = Field(description="digest of the shapes")
     source: Literal["manual", "ai"] = "manual"
+    tags: tuple[str, ...] = Field((), description="the producer's own words, each once, sorted")
     schema_digest: str = Field(description="digest of the class schema that the ids refer to")
+
+
+class HeldEdit(Value):
+    """What an edit without an image brought, while its annotation is not there yet."""
+
+    shapes: tuple[Shape, ...] = ()
+    source: Literal["manual", "ai"] = "manual"
+    tags: tuple[str, ...] = ()
+    schema_digest: str = Field(description="digest of the class schema that the ids refer to")
+
+
+class Settlement(Value):
+    """What became of a message that was held, once its annotation came or its time was up."""
+
+    name: str = Field(description="the annotation")
+    input: Position = Field(description="the message that was held")
+    asked: Asked = Field(description="edited, validated or deleted")
+    outcome: Literal["edited", "validated", "deleted", "superseded", "expired"]
+
+
+class Note(Value):
+    """Something about an accepted annotation that its producer may want to know."""
+
+    rule: str = Field(description="stable id of the rule")
+    reason: str = Field(description="what was found, with the value")
 
 
 class Rejection(Value):
@@ -62,6 +91,8 @@ class Outcome(Value):
     annotation: Annotation | None = Field(None, description="the content, where this message brought it")
     repeats: Position | None = Field(None, description="of a duplicate: the message that it repeats")
     rejection: Rejection | None = None
+    edit: HeldEdit | None = Field(None, description="of a held edit: what it brought")
+    notes: tuple[Note, ...] = ()
 
 
 class AnnotationSettled(Event):
@@ -75,4 +106,24 @@ class AnnotationSettled(Event):
     message_key: str = Field(description="digest that two deliveries of one message share")
     producer: str | None = Field(None, description="keyed hash of who produced it; never a name or e-mail")
     wire: Literal["native", "azaion", "unknown"]
+    asked: Asked | None = Field(None, description="what the message asked for; null when that could not be read")
     outcomes: tuple[Outcome, ...]
+    settles: tuple[Settlement, ...] = Field((), description="earlier messages that were held until this one")
+    replays: Position | None = Field(None, description="the refused message whose bytes this one brings again")
+    class_schema: ClassSchema | None = Field(None, description="the project's class schema from this message on")
+
+
+class AnnotationErased(Event):
+    """The receipt of a request to erase annotations: their images are gone from the store, and so is all they said."""
+
+    type: ClassVar[str] = "annotation.erased"
+    stream: ClassVar[str] = ANNOTATION_EVENTS
+
+    input: Position = Field(description="the message that is answered")
+    message_id: str | None = Field(None, description="the id that the producer gave the message")
+    message_key: str = Field(description="digest that two deliveries of one message share")
+    producer: str | None = Field(None, description="keyed hash of who asked; never a name or e-mail")
+    medium: str | None = Field(None, description="the medium, when a whole medium was to be erased")
+    names: tuple[str, ...] = Field(description="the annotations that are no more")
+    images: tuple[Sha256, ...] = Field((), description="digests of the images that were removed")
+    kept_images: tuple[Sha256, ...] = Field((), description="images that another annotation still shows")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labelstream.events.annotation import AnnotationSettled
+from labelstream.events.annotation import AnnotationErased, AnnotationSettled
 from labelstream.events.base import Event
 from labelstream.events.batch import BatchAugmented
 from labelstream.events.model import ModelExported, ModelPromoted, ModelRefused, ModelWithdrawn
@@ -18,6 +18,7 @@ from labelstream.events.training import (
 
 EVENTS: tuple[type[Event], ...] = (
     AnnotationSettled,
+    AnnotationErased,
     BatchAugmented,
     TrainingRequested,
     TrainingStarted,

@@ -7,10 +7,12 @@ import hmac
 from dataclasses import dataclass
 from typing import Literal
 
+from labelstream.classes import ClassSchema
+from labelstream.events.annotation import Asked
 from labelstream.streams.message import Message
-from labelstream.values import Split, digest_of, sha256_hex
+from labelstream.values import Position, Split, digest_of, sha256_hex
 
-Kind = Literal["created", "edited", "validated", "deleted"]
+Kind = Asked
 Wire = Literal["native", "azaion", "unknown"]
 
 _SHOWN = 80  # characters of a producer's value that a reason repeats
@@ -29,19 +31,30 @@ class RawBox:
 
 
 @dataclass(frozen=True)
+class ImageReference:
+    """An image that lies in the incoming bucket, under a key that begins with its input stream's own prefix."""
+
+    key: str
+    sha256: str  # of the file, in hexadecimal
+
+
+@dataclass(frozen=True)
 class Submission:
     """What one message asks for."""
 
     kind: Kind
     wire: Wire
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # none for a schema change, and for the erasure of a medium
     message_key: str  # two deliveries of one message share it
-    image: bytes | None = None
+    image: bytes | ImageReference | None = None
     medium: str | None = None
     split: Split | None = None
     boxes: tuple[RawBox, ...] = ()
     validated: bool = False  # whether the content is to count as validated, as far as the sender's role goes
     source: Literal["manual", "ai"] = "manual"
+    tags: tuple[str, ...] = ()
+    class_schema: ClassSchema | None = None  # of a schema change
+    replays: Position | None = None  # the refused message that this one brings again
     producer: str | None = None  # may be an e-mail address: only its keyed hash is ever kept
     message_id: str | None = None
     anonymous: bool = False  # nothing (id, date) tells a second delivery from a second request with the same words
