@@ -40,6 +40,11 @@ demo: $(READY) system  ## from annotations to a served detection, on drawn scene
 test: $(READY) system  ## every test, on a real broker and a real store
 	$(PY) -m pytest -n 2
 
+.PHONY: chaos
+chaos: $(READY) system  ## what `make test` does in short, at length: kills at random points, 100,000 damaged messages (CHAOS=<rounds>)
+	FUZZ=100000 $(PY) -m pytest tests/ingest/test_fuzz.py
+	CHAOS=$(or $(CHAOS),3) $(PY) -m pytest tests/ingest/test_kills.py tests/pipeline/test_chaos.py
+
 .PHONY: lint
 lint: $(READY)  ## formatting, lint rules, import directions, types
 	.venv/bin/ruff format --check .
@@ -70,6 +75,7 @@ bench: $(READY) system  ## run one benchmark, or list them: NAME=<name> (PAIRS=<
 .PHONY: docs
 docs: $(READY)  ## write the pages that are made from code
 	$(PY) -m labelstream.events.document > docs/events.md
+	$(PY) -m labelstream.wire.schema > docs/annotation-message.schema.json
 
 .PHONY: constraints
 constraints: $(READY)  ## pin what new requirements bring (UPGRADE=1: pin everything afresh)

@@ -9,9 +9,11 @@ import tempfile
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 from benchmarks import finding
-from benchmarks.pairs import Result, measure
+from benchmarks.figures import figures_as_json, figures_table
+from benchmarks.pairs import measure
 from benchmarks.report import as_json, table
 
 
@@ -24,10 +26,10 @@ def main() -> int:
         for name, description in described.items():
             print(f"  {name:12} {description}")
         return 2
-    results = asyncio.run(_run(told.name, told.pairs))
-    Console(width=None if sys.stdout.isatty() else 140).print(table(described[told.name], results))
+    shown, line = asyncio.run(_run(told.name, described[told.name], told.pairs))
+    Console(width=None if sys.stdout.isatty() else 140).print(shown)
     if told.json:
-        print(as_json(told.name, results))
+        print(line)
     return 0
 
 
@@ -39,10 +41,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _run(name: str, pairs: int) -> list[Result]:
+async def _run(name: str, title: str, pairs: int) -> tuple[Table, str]:
+    """Run a benchmark; return what it showed as a table and as JSON."""
     with tempfile.TemporaryDirectory(prefix=f"labelstream-bench-{name}-") as folder:
-        async with finding.load(name)(Path(folder)) as contests:
-            return [await measure(contest, pairs, _progress) for contest in contests]
+        load = finding.load_contests(name)
+        if load is None:
+            figures = await finding.load_figures(name)(Path(folder))
+            return figures_table(title, figures), figures_as_json(name, figures)
+        async with load(Path(folder)) as contests:
+            results = [await measure(contest, pairs, _progress) for contest in contests]
+        return table(title, results), as_json(name, results)
 
 
 def _progress(line: str) -> None:

@@ -1,18 +1,21 @@
-"""Finding benchmarks: a module of this folder is one when it defines `contests`."""
+"""Finding benchmarks: a module of this folder is one when it defines `contests` or `figures`."""
 
 from __future__ import annotations
 
 import ast
 import importlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import cast
 
+from benchmarks.figures import Figure
 from benchmarks.pairs import Contest
 
 FOLDER = Path(__file__).parent
+KINDS = ("contests", "figures")
 Contests = Callable[[Path], AbstractAsyncContextManager[list[Contest]]]
+Figures = Callable[[Path], Awaitable[list[Figure]]]
 
 
 def descriptions() -> dict[str, str]:
@@ -20,11 +23,16 @@ def descriptions() -> dict[str, str]:
     found = {}
     for path in sorted(FOLDER.glob("[a-z]*.py")):
         tree = ast.parse(path.read_text())
-        if any(isinstance(one, ast.AsyncFunctionDef) and one.name == "contests" for one in tree.body):
+        if any(isinstance(one, ast.AsyncFunctionDef) and one.name in KINDS for one in tree.body):
             found[path.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
     return found
 
 
-def load(name: str) -> Contests:
-    """Import one benchmark; return its `contests`, which takes an empty folder to work in."""
-    return cast("Contests", importlib.import_module(f"benchmarks.{name}").contests)
+def load_contests(name: str) -> Contests | None:
+    """Import one benchmark; return its `contests`, which takes an empty folder to work in, if it has any."""
+    return cast("Contests | None", getattr(importlib.import_module(f"benchmarks.{name}"), "contests", None))
+
+
+def load_figures(name: str) -> Figures:
+    """Import one benchmark; return its `figures`, which takes an empty folder to work in."""
+    return cast("Figures", importlib.import_module(f"benchmarks.{name}").figures)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labelstream.blobs.ports import BlobChanged, BlobNotFound, Blobs
+from labelstream.blobs.ports import BlobChanged, BlobNotFound, Blobs, BlobTooLarge
 from labelstream.blobs.probe import probe_conditional_writes
 
 
@@ -46,6 +46,32 @@ async def test_a_missing_key_is_not_found(blobs: Blobs, prefix: str, tmp_path: P
             await read
     assert await blobs.head(prefix + "none") is None
     assert names_in(tmp_path) == set()
+
+
+async def test_an_object_larger_than_the_reader_would_take_is_refused_with_its_size(blobs: Blobs, prefix: str) -> None:
+    await blobs.put(prefix + "a", b"12345")
+
+    assert (await blobs.get(prefix + "a", most_bytes=5)).data == b"12345"
+    with pytest.raises(BlobTooLarge) as refused:
+        await blobs.get(prefix + "a", most_bytes=4)
+    assert (refused.value.key, refused.value.size_bytes) == (prefix + "a", 5)
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "a%20b", "a+b?c#d&e=f", "größe.jpg", "日本", "a'b\"c", "~x:y*z|{w}", "tab\tbed"]
+)
+async def test_a_key_is_the_same_for_every_call(blobs: Blobs, prefix: str, name: str) -> None:
+    etag = await blobs.put(prefix + name, name.encode())
+
+    assert [info.key async for info in blobs.list(prefix)] == [prefix + name]
+    assert (await blobs.get(prefix + name)).data == name.encode()
+    assert await blobs.get_range(prefix + name, 0, 1) == name.encode()[:1]
+    assert await blobs.create(prefix + name, b"") is None
+    info = await blobs.head(prefix + name)
+    assert info is not None
+    assert info.etag == etag
+    await blobs.delete(prefix + name)
+    assert await blobs.head(prefix + name) is None
 
 
 async def test_a_race_of_eight_to_create_has_exactly_one_winner(blobs: Blobs, prefix: str) -> None:

@@ -155,6 +155,19 @@ class Lab:
             for raw in messages:
                 self.broker.write_raw(stream, raw)
 
+    async def delete(self, stream: str) -> None:
+        """Delete the stream as somebody else."""
+        if self.foreigner is not None:
+            await self.foreigner.delete(stream)
+        else:
+            assert isinstance(self.broker, MemoryBroker)
+            self.broker.delete(stream)
+
+    def evict(self, stream: str, before: int) -> None:
+        """Have the double's retention done; the real broker does its own."""
+        if isinstance(self.broker, MemoryBroker):
+            self.broker.evict(stream, before)
+
 
 @pytest_asyncio.fixture(params=["memory", pytest.param("rabbitmq", marks=pytest.mark.broker)])
 async def lab(request: pytest.FixtureRequest) -> AsyncIterator[Lab]:

@@ -11,6 +11,7 @@ import pytest
 from labelstream.errors import Rejected, Unavailable
 from labelstream.streams.amqp import decode
 from labelstream.streams.message import Message
+from labelstream.streams.ports import Retention
 
 MESSAGE = Message(
     body=b"\x00\xff body",
@@ -200,6 +201,50 @@ async def test_the_last_offset_is_that_of_the_last_message(lab: Any, stream: str
         assert await lab.broker.last_offset(stream) == delivery.offset
 
 
+async def test_the_first_offset_is_where_the_stream_begins(lab: Any, stream: str, reading: Any) -> None:
+    await lab.broker.ensure_stream(stream)
+    assert await lab.broker.first_offset(stream) is None
+    publisher = lab.broker.publisher(stream, "writer")
+
+    for number in range(1, 4):
+        await publisher.publish(numbered(number))
+        assert await lab.broker.first_offset(stream) == 0
+
+
+async def test_what_retention_removes_is_missing_at_the_beginning(lab: Any, stream: str, reading: Any) -> None:
+    await lab.broker.ensure_stream(stream, Retention(max_bytes=2_000_000))
+    publisher = lab.broker.publisher(stream, "writer")
+    for number in range(1, 61):
+        await publisher.publish([(number, Message(b"%09d" % number * 11_000))])
+    lab.evict(stream, before=30)
+
+    async with asyncio.timeout(60):
+        while not (first := await lab.broker.first_offset(stream)):  # noqa: ASYNC110 -- the broker gives no sign
+            await asyncio.sleep(0.05)
+    [delivery] = await reading.some(lab.broker.reader(stream, 0), 1)
+
+    assert first <= delivery.offset
+    assert decode(delivery.raw).body[:9] > b"%09d" % 1
+
+
+async def test_a_reader_counts_how_often_it_was_attached(lab: Any, stream: str, reading: Any) -> None:
+    await lab.broker.ensure_stream(stream)
+    reader = lab.broker.reader(stream, "first")
+    assert reader.attached == 0
+    await lab.broker.publisher(stream, "writer").publish(numbered(1))
+    await reading.some(reader, 1)
+    assert reader.attached == 1
+
+    await lab.delete(stream)
+    assert await reader.read(wait_s=0.2) == []
+    await lab.broker.ensure_stream(stream)
+    async with asyncio.timeout(60):
+        while reader.attached == 1:
+            assert await reader.read(wait_s=0.05) == []
+
+    assert reader.attached > 1
+
+
 async def test_creating_a_stream_again_keeps_what_is_in_it(lab: Any, stream: str, reading: Any) -> None:
     await lab.broker.ensure_stream(stream)
     await lab.broker.publisher(stream, "writer").publish(numbered(1))
@@ -209,9 +254,22 @@ async def test_creating_a_stream_again_keeps_what_is_in_it(lab: Any, stream: str
     assert await reading.all(lab.broker, stream) == [b"1"]
 
 
+async def test_a_stream_that_exists_is_taken_with_whatever_retention_it_has(
+    lab: Any, stream: str, reading: Any
+) -> None:
+    await lab.broker.ensure_stream(stream, Retention(max_bytes=5_000_000))
+    await lab.broker.publisher(stream, "writer").publish(numbered(1))
+
+    await lab.broker.ensure_stream(stream, None)
+
+    assert await reading.all(lab.broker, stream) == [b"1"]
+
+
 async def test_questions_about_a_missing_stream_say_that_it_is_unavailable(lab: Any, stream: str) -> None:
     with pytest.raises(Unavailable):
         await lab.broker.last_offset(stream)
+    with pytest.raises(Unavailable):
+        await lab.broker.first_offset(stream)
     with pytest.raises(Unavailable):
         await lab.broker.last_publishing_id(stream, "writer")
 

@@ -1,23 +1,24 @@
 """Publishing a folder over a stream."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
-from pydantic import SecretStr
 
 from labelstream.events.annotation import AnnotationSettled, Outcome, Rejection
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.events.envelope import Envelope
 from labelstream.producer import Producer
-from labelstream.service.settings import BrokerSettings
 from labelstream.streams.amqp import decode
 from labelstream.streams.memory import MemoryBroker
 from labelstream.values import Position
 from labelstream.wire import native
-from labelstream_cli.importers import Imported, NamedBox
-from labelstream_cli.push_commands import _alone
-from labelstream_cli.pushing import follow_receipts, publish
+from labelstream_cli.importers import Imported, NamedBox, read_folder
+from labelstream_cli.push_state import PushState
+from labelstream_cli.pushing import Manner, follow_receipts, publish
 from labelstream_cli.running import CommandFailed
 
 MakeImage = Callable[..., Path]
@@ -114,13 +115,67 @@ async def test_when_no_receipt_comes_it_says_how_many_are_missing(broker: Memory
             await follow_receipts(producer, pushed, nothing, patience_s=0.2)
 
 
-def test_a_second_push_to_the_same_stream_waits_for_the_first():
-    settings = BrokerSettings(username="u", password=SecretStr("p"))
-    with (
-        _alone(settings, "annotations"),
-        pytest.raises(CommandFailed, match="another push to 'annotations'"),
-        _alone(settings, "annotations"),
-    ):
-        pytest.fail("two pushes at once")
-    with _alone(settings, "annotations"), _alone(settings, "annotations.other"):
-        pass
+async def test_what_an_earlier_push_confirmed_is_not_sent_again_and_what_changed_is(
+    broker: MemoryBroker, images: list[Imported], tmp_path: Path
+) -> None:
+    async with Producer(broker, "annotations", "pusher") as producer:
+        await publish(producer, images[:2], nothing, state=PushState.open(tmp_path / "notes", tmp_path))
+        images[1] = replace(images[1], boxes=())
+        pushed = await publish(producer, images, nothing, state=PushState.open(tmp_path / "notes", tmp_path))
+
+    assert (pushed.earlier, list(pushed.names.values())) == (1, ["b", "c"])
+    read = [native.read(decode(one.raw), "created") for one in broker.stored("annotations") or []]
+    assert [(one.names[0], len(one.boxes)) for one in read] == [("a", 1), ("b", 1), ("b", 0), ("c", 1)]
+
+
+async def test_a_deleted_annotation_is_created_unvalidated_and_then_deleted_once(
+    broker: MemoryBroker, images: list[Imported], tmp_path: Path
+) -> None:
+    images[1] = replace(images[1], validated=False, deleted=True)
+
+    async with Producer(broker, "annotations", "pusher") as producer:
+        for _ in range(2):
+            await publish(producer, images, nothing, state=PushState.open(tmp_path / "notes", tmp_path))
+
+    messages = [decode(one.raw) for one in broker.stored("annotations") or []]
+    assert [one.subject for one in messages] == ["annotation.submitted"] * 3 + ["annotation.deleted"]
+    assert [native.read(one, "created").validated for one in messages[:3]] == [True, False, True]
+    assert native.read(messages[3], "deleted").names == ("b",)
+
+
+async def test_a_manner_lowers_trust_and_adds_tags(broker: MemoryBroker, images: list[Imported]) -> None:
+    async with Producer(broker, "annotations", "pusher") as producer:
+        await publish(producer, images, nothing, Manner(unvalidated=True, tags=("june", "flight")))
+
+    read = [native.read(decode(one.raw), "created") for one in broker.stored("annotations") or []]
+    assert {(one.validated, one.tags) for one in read} == {(False, ("flight", "june"))}
+
+
+async def test_an_image_that_no_message_can_hold_is_reported_with_the_way_out(
+    broker: MemoryBroker, images: list[Imported]
+) -> None:
+    images[1].image_path.write_bytes(b"\0" * 2_000_000)
+
+    async with Producer(broker, "annotations", "pusher") as producer:
+        pushed = await publish(producer, images, nothing)
+
+    assert list(pushed.names.values()) == ["a", "c"]
+    (problem,) = pushed.unreadable
+    assert (problem.name, problem.kind) == ("b", "message not allowed")
+    assert "--by-reference sends it" in problem.reason
+
+
+async def test_frames_of_a_video_are_sent_as_jpeg(broker: MemoryBroker, tmp_path: Path) -> None:
+    writer = cv2.VideoWriter(str(tmp_path / "film.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (96, 64))
+    for number in range(12):
+        writer.write(np.full((64, 96, 3), number * 10, np.uint8))
+    writer.release()
+
+    async with Producer(broker, "annotations", "pusher") as producer:
+        await publish(producer, read_folder(tmp_path), nothing)
+
+    read = [native.read(decode(one.raw), "created") for one in broker.stored("annotations") or []]
+    assert [(one.names[0], one.medium, one.validated) for one in read] == [
+        ("film_000000", "film.avi", False), ("film_000010", "film.avi", False),
+    ]  # fmt: skip
+    assert all(isinstance(one.image, bytes) and one.image.startswith(b"\xff\xd8") for one in read)

@@ -7,7 +7,7 @@ import io
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ from pydantic import SecretStr
 from annotation_ingest.adapters.decoding import Decoders
 from annotation_ingest.adapters.parking import STREAM as PARKED
 from annotation_ingest.app import run
-from annotation_ingest.domain import Trust
 from annotation_ingest.handler import Ingest
-from annotation_ingest.rules import BoxRules
+from annotation_ingest.pictures import Pictures
 from annotation_ingest.settings import IngestGroup, IngestSettings, InputSettings
+from annotation_ingest.trust import Trust
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.events.annotation import AnnotationSettled
 from labelstream.events.base import ANNOTATION_EVENTS
@@ -65,12 +65,19 @@ def view(tmp_path: Path) -> Iterator[AnnotationView]:
 
 
 @pytest.fixture
-def make_ingest(decoders: Decoders) -> Any:
-    def make(decoder: Any = decoders, *, may_validate: bool = True, schema: str = "example") -> Ingest:
-        loaded = load_named_schema(schema)
-        trust = Trust("default", may_validate, loaded.digest)
-        boxes = BoxRules(loaded, tolerance=0.01)
-        return Ingest(trust, boxes, 1_000_000, decoder, MemoryBlobs(), Health(), b"key")
+def make_ingest(decoders: Decoders, view: AnnotationView) -> Any:
+    def make(decoder: Any = decoders, *, schema: str = "example", hold_messages: int = 1000, **rights: Any) -> Ingest:
+        blobs, health = MemoryBlobs(), Health()
+        return Ingest(
+            trust=Trust("annotations", "default", load_named_schema(schema), **rights),
+            box_tolerance=0.01,
+            hold_messages=hold_messages,
+            pictures=Pictures("default", decoder, blobs, MemoryBlobs(), "annotations/", 1_000_000, health),
+            view=view,
+            blobs=blobs,
+            health=health,
+            hash_key=b"key",
+        )
 
     return make
 
@@ -83,9 +90,11 @@ class Service:
     state: Path
     broker: MemoryBroker = field(default_factory=MemoryBroker)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
+    incoming: MemoryBlobs = field(default_factory=MemoryBlobs)
     health: Health = field(default_factory=Health)
     inputs: tuple[InputSettings, ...] = (InputSettings(schema="example"),)
     batch: int = 100
+    told: dict[str, Any] = field(default_factory=dict)  # further settings
 
     async def send(self, *messages: Message | bytes, stream: str = "annotations") -> None:
         """Put messages, or bytes that are none, on an input stream."""
@@ -99,17 +108,16 @@ class Service:
             broker=BrokerSettings(username="nobody", password=SECRET),
             store=StoreSettings(endpoint_url="http://127.0.0.1:1", access_key="nobody", secret_key=SECRET),
             state_dir=self.state,
-            ingest=IngestGroup(inputs=self.inputs, producer_hash_key=SECRET, batch=self.batch),
+            ingest=IngestGroup(inputs=self.inputs, producer_hash_key=SECRET, batch=self.batch, **self.told),
         )
-        return asyncio.create_task(run(settings, self.health, self.broker, self.blobs, self.decoders))
+        return asyncio.create_task(run(settings, self.health, self.broker, self.blobs, self.incoming, self.decoders))
 
     async def work(self) -> list[AnnotationSettled]:
         """Run the service until every message has a receipt, stop it, and return all receipts."""
         task = self.start()
         try:
-            while not task.done() and len(self.receipts()) < self.sent():
+            while not task.done() and not self.is_done():
                 await self.broker.changed(0.05)
-            await asyncio.sleep(0)
         finally:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -121,6 +129,11 @@ class Service:
         while what not in (waiting := self.health.report()["waiting"]):
             await self.broker.changed(0.01)
         return str(waiting[what]["reason"])
+
+    def is_done(self) -> bool:
+        """Say whether every message has its receipt, and the live view holds them all."""
+        envelopes = self.envelopes()
+        return len(envelopes) >= self.sent() and committed(self.state) == (envelopes[-1][0] if envelopes else None)
 
     def sent(self) -> int:
         """Count the messages on the input streams."""
@@ -151,6 +164,17 @@ class Service:
             view.apply(offset, envelope)
         view.close()
         return rows(path)
+
+
+def committed(state: Path) -> int | None:
+    """Return the offset up to which the view on disk is level with the stream."""
+    path = state / "annotations.sqlite"
+    if not path.exists():
+        return None
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as view:
+        found = view.execute("SELECT value FROM meta WHERE key = 'position'").fetchone()
+        return int(found[0]) if found else None
+    return None
 
 
 def rows(path: Path) -> list[tuple[Any, ...]]:

@@ -7,10 +7,10 @@ import pytest
 
 from annotation_ingest.adapters.parking import STREAM, Parking
 from labelstream.errors import Rejected
+from labelstream.parked import Marker, Parked, read_parked, to_mark, to_park
 from labelstream.service.health import Health
-from labelstream.streams.amqp import decode
 from labelstream.streams.memory import MemoryBroker, MemoryPublisher, MemoryReader
-from labelstream.streams.message import Delivery
+from labelstream.streams.message import Delivery, Message
 from labelstream.streams.ports import Retention, Start
 from labelstream.values import Position
 
@@ -73,12 +73,18 @@ async def parking(broker: CountingBroker) -> Parking:
 def kept(broker: MemoryBroker) -> dict[tuple[str, int], Position]:
     """Return where each message is parked, by input stream and offset."""
     found = {}
-    for delivery in broker.stored(STREAM) or []:
-        properties = decode(delivery.raw).properties
-        place = (str(properties["input_stream"]), int(properties["input_offset"]))
-        assert place not in found
-        found[place] = Position(stream=STREAM, offset=delivery.offset)
+    for one in map(read_parked, broker.stored(STREAM) or []):
+        if isinstance(one, Parked):
+            place = (one.input.stream, one.input.offset)
+            assert place not in found
+            found[place] = one.place
     return found
+
+
+async def write_as_another(broker: MemoryBroker, *messages: Message) -> None:
+    """Write the parked stream as somebody else would."""
+    last = await MemoryBroker.last_publishing_id(broker, STREAM, "somebody")
+    await MemoryPublisher(broker, STREAM, "somebody").publish(list(enumerate(messages, last + 1)))
 
 
 async def test_one_publisher_a_name_and_one_reader_serve_all_batches(broker: CountingBroker, parking: Parking) -> None:
@@ -118,3 +124,43 @@ async def test_parking_goes_on_in_a_stream_that_was_created_anew(broker: Countin
     assert await parking.park("ingest", refused(5, 6)) == {n: kept(broker)["annotations", n] for n in (5, 6)}
     await parking.close()
     assert not broker.open
+
+
+async def test_the_hint_is_kept_and_no_address_stands_in_it_or_in_the_reason(
+    broker: CountingBroker, parking: Parking
+) -> None:
+    error = Rejected("name.missing", "the name is 'someone@example.org'", "Ask someone@example.org for a name.")
+    await parking.park("ingest", [(Delivery("annotations", 0, b"someone@example.org", 0), error)])
+    (one,) = map(read_parked, broker.stored(STREAM) or [])
+    assert isinstance(one, Parked)
+    assert one.raw == b"someone@example.org"  # the bytes are kept as they came
+    assert (one.reason, one.hint) == (
+        "the name is (an address, not shown)",
+        "Ask (an address, not shown) for a name.",
+    )
+
+
+async def test_what_others_write_is_passed_over_when_it_reads_back_what_it_parked(
+    broker: CountingBroker, parking: Parking
+) -> None:
+    first = await parking.park("ingest", refused(1))
+    marker = to_mark("replayed", Position(stream="annotations", offset=3))
+    await write_as_another(broker, marker, Message(body=b"noise"), Message(body=b"x", properties={"input_offset": 3}))
+    broker.write_raw(STREAM, b"not even a message")
+    second = await parking.park("ingest", refused(3))
+    assert first | second == {1: kept(broker)["annotations", 1], 3: kept(broker)["annotations", 3]}
+    assert isinstance(read_parked((broker.stored(STREAM) or [])[1]), Marker)
+
+
+async def test_markers_in_a_stream_that_was_created_anew_do_not_hide_what_is_parked_there(
+    broker: CountingBroker, parking: Parking
+) -> None:
+    await parking.park("ingest", refused(1, 2, 3))
+    broker.delete(STREAM)
+    await parking.prepare(LIMITS)
+    publisher = broker.publisher(STREAM, "ingest")
+    await publisher.publish([(delivery.offset + 1, to_park(delivery, error)) for delivery, error in refused(4)])
+    marker = to_mark("dropped", Position(stream="annotations", offset=2))
+    await write_as_another(broker, *[marker] * 5)  # the new stream is longer than what was read of the old one
+    assert await parking.park("ingest", refused(4)) == {4: kept(broker)["annotations", 4]}
+    assert await parking.park("ingest", refused(5)) == {5: kept(broker)["annotations", 5]}

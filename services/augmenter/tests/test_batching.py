@@ -2,11 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from augmenter.batching import Batching
 from augmenter.domain import Limits
-from labelstream.events.annotation import Annotation, AnnotationSettled, Outcome
+from labelstream.events.annotation import Annotation, AnnotationErased, AnnotationSettled, Outcome
 from labelstream.events.envelope import Envelope
 from labelstream.values import Position
 
@@ -20,12 +18,36 @@ def settled(*outcomes: Outcome, project: str = "default") -> Envelope:
     return Envelope.of(event, source="test", answers="x", project=project)
 
 
-def batching(limits: Limits = DEFAULT, known: dict[str, Annotation] | None = None, done: Any = ()) -> Batching:
-    return Batching("default", 0, limits, lambda name, _: (known or {}).get(name), lambda content: content in done)
+def erased(*images: str, kept: tuple[str, ...] = (), project: str = "default") -> Envelope:
+    event = AnnotationErased(
+        input=Position(stream="annotations", offset=0), message_key="k", names=("x",), images=images, kept_images=kept
+    )
+    return Envelope.of(event, source="test", answers="x", project=project)
+
+
+class Anything(dict[str, Annotation]):
+    """What the view knows, for tests that erase nothing: whatever is asked for."""
+
+    def __init__(self, some: Annotation, **known: Annotation) -> None:
+        super().__init__(known)
+        self._some = some
+
+    def __missing__(self, name: str) -> Annotation:
+        return self._some
+
+
+def batching(known: dict[str, Annotation], limits: Limits = DEFAULT, done: Any = ()) -> Batching:
+    def content_at(name: str, _offset: int) -> Annotation | None:
+        try:
+            return known[name]
+        except KeyError:
+            return None
+
+    return Batching("default", 0, limits, content_at, lambda content: content in done)
 
 
 def test_what_becomes_validated_is_collected_and_nothing_else(scene: Any) -> None:
-    batch = batching(known={"c": scene(3).annotation()})
+    batch = batching(Anything(scene(9).annotation(), c=scene(3).annotation()))
     batch.add(0, settled(Outcome(name="a", outcome="recorded", validated=True, annotation=scene(1).annotation())), 0)
     batch.add(1, settled(Outcome(name="b", outcome="recorded", validated=False, annotation=scene(2).annotation())), 0)
     batch.add(3, settled(Outcome(name="c", outcome="validated", validated=True)), 0)
@@ -47,7 +69,7 @@ def test_what_becomes_validated_is_collected_and_nothing_else(scene: Any) -> Non
 
 def test_content_that_was_augmented_or_stands_in_the_batch_is_passed_over(scene: Any) -> None:
     one, two = scene(1).annotation(), scene(2).annotation()
-    batch = batching(done={(one.image.sha256, one.labels)})
+    batch = batching(Anything(one), done={(one.image.sha256, one.labels)})
     for offset, annotation in enumerate([one, two, two]):
         batch.add(
             offset, settled(Outcome(name=f"n{offset}", outcome="recorded", validated=True, annotation=annotation)), 0
@@ -58,7 +80,7 @@ def test_content_that_was_augmented_or_stands_in_the_batch_is_passed_over(scene:
 def test_a_batch_is_full_by_count_or_by_bytes(scene: Any) -> None:
     size = scene(1).image.size_bytes
     for limits, full_after in [(Limits(count=2), 2), (Limits(size_bytes=size * 3 - 100), 3)]:
-        batch = batching(limits)
+        batch = batching(Anything(scene(1).annotation()), limits)
         for n in range(full_after):
             assert not batch.is_full
             annotation = scene(1).annotation().model_copy(update={"labels": f"{n:064x}"})
@@ -67,7 +89,7 @@ def test_a_batch_is_full_by_count_or_by_bytes(scene: Any) -> None:
 
 
 def test_a_batch_grows_old_from_its_first_event_even_with_nothing_in_it() -> None:
-    batch = batching(Limits(age_s=5))
+    batch = batching({}, Limits(age_s=5))
     assert batch.closes_in_s(100) is None
     batch.add(4, None, 100)
     batch.add(6, None, 103)
@@ -77,6 +99,29 @@ def test_a_batch_grows_old_from_its_first_event_even_with_nothing_in_it() -> Non
     assert batch.closes_in_s(106) is None
 
 
-def test_a_validation_of_something_never_recorded_is_a_fault_of_ours() -> None:
-    with pytest.raises(RuntimeError, match="never recorded"):
-        batching().add(0, settled(Outcome(name="a", outcome="validated", validated=True)), 0)
+def test_what_the_view_knows_to_be_erased_is_left_out_with_its_content_if_that_is_told(scene: Any) -> None:
+    batch = batching({})
+    batch.add(0, settled(Outcome(name="a", outcome="recorded", validated=True, annotation=scene(1).annotation())), 0)
+    batch.add(1, settled(Outcome(name="b", outcome="validated", validated=True)), 0)
+    closed = batch.close()
+    assert closed.samples == ()
+    assert [(s.name, s.offset, s.image) for s in closed.erased_samples] == [("a", 0, scene(1).image)]
+
+
+def test_an_erasure_ends_its_batch_and_takes_out_what_it_erased(scene: Any) -> None:
+    batch = batching(Anything(scene(9).annotation()))
+    for n in range(3):
+        outcome = Outcome(name=f"n{n}", outcome="recorded", validated=True, annotation=scene(n).annotation())
+        batch.add(n, settled(outcome), 0)
+    batch.add(3, erased(scene(0).image.sha256, project="other"), 0)
+    batch.add(4, erased(kept=(scene(0).image.sha256,)), 0)
+    assert not batch.is_full
+    gone = scene(1).image.sha256
+    batch.add(5, erased(gone), 0)
+    assert batch.is_full
+    closed = batch.close()
+    assert (closed.last, closed.erased_images) == (5, (gone,))
+    assert [s.name for s in closed.samples] == ["n0", "n2"]
+    assert [s.name for s in closed.erased_samples] == ["n1"]
+    assert not batch.is_full
+    assert (batch.close().erased_images, batch.close().erased_samples) == ((), ())

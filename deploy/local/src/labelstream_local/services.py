@@ -88,13 +88,21 @@ def input_stream(project: str) -> str:
 
 
 def _annotation_ingest(context: Context) -> Variables:
-    inputs = [
-        {"stream": input_stream(project), "project": project, "may_validate": True, "schema": context.schema(project)}
-        for project in context.projects
-    ]
+    inputs = [_input(context, project) for project in context.projects]
     return {
         "LABELSTREAM_INGEST__INPUTS": json.dumps(inputs),
         "LABELSTREAM_INGEST__PRODUCER_HASH_KEY_FILE": context.secret_file(PRODUCER_HASH_KEY),
+    }
+
+
+def _input(context: Context, project: str) -> Mapping[str, object]:
+    return {
+        "stream": input_stream(project),
+        "project": project,
+        "may_validate": True,
+        "may_change_schema": True,
+        "may_erase": True,
+        "schema": context.schema(project),
     }
 
 

@@ -1,29 +1,66 @@
-"""labelstream push: a folder of annotated images onto the stream."""
+"""labelstream push: annotated images and videos onto the stream."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from labelstream.producer import Producer, broker_settings
-from labelstream.service.settings import BrokerSettings
-from labelstream.values import digest_of
-from labelstream_cli.importers import ImportedFolder, Problem, read_folder
-from labelstream_cli.pushing import Pushed, Refused, Told, follow_receipts, publish
-from labelstream_cli.running import ERRORS, TELLS, CommandFailed, Directory, Json, failed, run, running_stack
+from labelstream.errors import Misconfigured
+from labelstream_cli.importers import ClassMap, Options, Problem, is_archive, published_splits, read_folder, unpacked
+from labelstream_cli.push_report import Plan, check_report, show_pushed, unknown_in_words, write_report
+from labelstream_cli.push_run import run_push
+from labelstream_cli.push_target import find_target
+from labelstream_cli.pushing import Manner, Pushed
+from labelstream_cli.reaching import Url
+from labelstream_cli.running import TELLS, CommandFailed, Directory, Json, failed
 from labelstream_local.layout import DEFAULT
 
-_SHOWN = 10  # of a long list
-_NAME = "labelstream-push"
+Source = Annotated[Path, typer.Argument(help="A folder, a zip or tar archive, or a video.", show_default=False)]
+Splits = Annotated[
+    Path | None,
+    typer.Option(help="A directory with published lists: train.txt, val.txt, test.txt. Found by itself in the source."),
+]
+Every = Annotated[int, typer.Option(min=1, help="Of a video's frames without labels, send one in so many.")]
+Unlabelled = Annotated[
+    bool, typer.Option("--unlabelled", help="Send images that have no labels too: without boxes, not validated.")
+]
+Maps = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="SOURCE=TARGET", help="Rename a class; `SOURCE=` drops its boxes; again for more."),
+]
+MapFile = Annotated[
+    Path | None, typer.Option(help="YAML or JSON: source class, by name or number → class of the project, or null.")
+]
+Schema = Annotated[
+    str | None,
+    typer.Option(help="The project's class schema, a shipped name or a file. Default: the one that the stack has."),
+]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", help="A word of your own for each annotation; again for more.")
+]
+Unvalidated = Annotated[
+    bool, typer.Option("--unvalidated", help="The boxes are not checked by a person yet: no training takes them.")
+]
+ByReference = Annotated[
+    bool,
+    typer.Option("--by-reference", help="Put images into the store and send references: for images over about 1 MB."),
+]
+StreamName = Annotated[
+    str, typer.Option(help="The input stream; it decides the project and what its producers may do.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")]
+Report = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write what was left out and why: .csv, or .json for everything.")
+]
+Restart = Annotated[bool, typer.Option("--restart", help="Send what earlier pushes of this source have sent, too.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Follow until each message has its receipt.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,121 +68,105 @@ def register(app: typer.Typer) -> None:
     app.command("push")(_push)
 
 
-def _push(
-    folder: Annotated[Path, typer.Argument(help="Images with annotations in YOLO, COCO or PASCAL VOC form.")],
-    splits: Annotated[
-        Path | None, typer.Option(help="A directory with published lists: train.txt, val.txt, test.txt.")
-    ] = None,
-    stream: Annotated[
-        str, typer.Option(help="The input stream; it decides the project and what its producers may do.")
-    ] = "annotations",
+def _push(  # noqa: PLR0913 -- typer makes an option of each
+    source: Source,
+    *,
+    splits: Splits = None,
+    every: Every = 10,
+    unlabelled: Unlabelled = False,
+    class_map: MapFile = None,
+    maps: Maps = None,
+    schema: Schema = None,
+    tags: Tags = None,
+    unvalidated: Unvalidated = False,
+    by_reference: ByReference = False,
+    stream: StreamName = "annotations",
     directory: Directory = DEFAULT,
-    url: Annotated[
-        str | None,
-        typer.Option(help="Another broker: rabbitmq-stream://user:password@host:5552/vhost", envvar="LABELSTREAM_URL"),
-    ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Follow until each message has its receipt.")] = False,
+    url: Url = None,
+    dry_run: DryRun = False,
+    report: Report = None,
+    restart: Restart = False,
+    wait: Wait = False,
     as_json: Json = False,
 ) -> None:
-    """Publish a folder of annotated images over the stream, as any producer would.
+    """Publish annotated images and videos over the stream, as any producer would.
 
-    The form is detected. Boxes without area or outside the image are left out and reported. Whatever stops it,
-    it can simply be repeated: what is there already is receipted as duplicated.
+    The form is detected: YOLO, COCO, PASCAL VOC or Azaion folders, zip and tar archives of them, videos. What can't
+    be used is left out and reported. Interrupted, the same command goes on where it stopped; a file or label that
+    changed since is sent again.
+
+    A video gives every Nth frame, unvalidated and without boxes, for a person to label. YOLO lines in
+    `labels/VIDEO_FRAME.txt` beside it (with classes.txt or data.yaml) are the labels of a frame.
 
     A file media.csv in the folder (first line: image,medium) says which photo or video an image came from; images of
     one medium land in one split. Without it, each image is a medium of its own.
 
     Examples:
-    - `labelstream push photos/ --wait`
-    - `labelstream push VOC2007/ --splits VOC2007/ImageSets/Main`
-    - `labelstream push photos/ --stream trusted --url rabbitmq-stream://me:secret@broker:5552/vhost --json`
+    - `labelstream push photos/ --dry-run`: what would be sent, with the classes
+    - `labelstream push photos.zip --wait`
+    - `labelstream push VOC2007/ --map aeroplane=Plane --map sofa= --report left-out.csv`
+    - `labelstream push flight.mp4 --every 25 --tag june`
+    - `labelstream push snapshots/ --unlabelled`
+    - `labelstream push azaion/ --class-map to-ours.yaml --by-reference`
+    - `labelstream push photos/ --stream trusted --url rabbitmq-stream://me:secret@broker:5552/vhost --schema ours.json`
     """
+    console = Console(highlight=False, quiet=as_json)
+    manner = Manner(unvalidated=unvalidated, tags=tuple(tags or ()))
     try:
-        imported = read_folder(folder, splits)
-    except TELLS as problem:
+        check_report(report)
+        mapping = ClassMap.of(class_map, maps or ())
+        target = find_target(stream, directory, url, schema, by_reference=by_reference, dry_run=dry_run)
+        options = Options(every=every, unlabelled=unlabelled, numbered=mapping.numbered)
+        with _opened(source, console) as (folder, refused):
+            imported = read_folder(folder, splits or published_splits(folder), options)
+            imported = replace(imported, problems=(*refused, *imported.problems))
+            plan = Plan(source, mapping.apply(imported, target.schema), manner, target)
+            plan.show(console, whole=dry_run)
+            _write(report, plan, None)
+            pushed = None if dry_run else _run(plan, restart=restart, wait=wait, quiet=as_json)
+    except (*TELLS, CommandFailed) as problem:
         raise failed(problem) from problem
-    if not as_json:
-        typer.echo(f"{imported.form}: {len(imported)} images, {len(imported.classes)} classes")
-        _tell_problems("left out", imported.problems)
-    if not imported.images:
-        raise failed(f"there are no annotated images in {folder}")
-    pushed = run(_work(imported, stream, directory, url, wait=wait, quiet=as_json))
+    said = _write(report, plan, pushed)
     if as_json:
-        typer.echo(json.dumps({"form": imported.form, "images": len(imported), **pushed.as_json(),
-                               "left_out": [vars(problem) for problem in imported.problems]}))  # fmt: skip
-    else:
-        _tell(pushed, wait=wait)
+        typer.echo(json.dumps(said, ensure_ascii=False))
+    _tell(console, plan, pushed, wait=wait)
+
+
+def _run(plan: Plan, *, restart: bool, wait: bool, quiet: bool) -> Pushed:
+    if not plan.images:
+        raise Misconfigured(f"there is nothing to send in {plan.source}")
+    if plan.mapped.unknown:
+        raise Misconfigured(unknown_in_words(plan.mapped.unknown, plan.target))
+    return run_push(plan, restart=restart, wait=wait, quiet=quiet)
+
+
+@contextmanager
+def _opened(source: Path, console: Console) -> Iterator[tuple[Path, tuple[Problem, ...]]]:
+    """Yield the folder or video that `source` is or holds, and what was refused of an archive."""
+    if source.is_dir() or not is_archive(source):
+        yield source, ()
+        return
+    with console.status(f"unpacking {source.name}"), ExitStack() as stack:
+        found = stack.enter_context(unpacked(source))
+        stay = stack.pop_all()
+    with stay:
+        yield found
+
+
+def _write(report: Path | None, plan: Plan, pushed: Pushed | None) -> dict[str, Any]:
+    said = {**plan.as_json(), **({} if pushed is None else pushed.as_json())}
+    if report is not None:
+        write_report(report, (*plan.problems, *(pushed.unreadable if pushed else ())), said)
+    return said
+
+
+def _tell(console: Console, plan: Plan, pushed: Pushed | None, *, wait: bool) -> None:
+    """Say how it ended. Exits with 1 when a push of this would be refused, with 2 when not everything went through."""
+    if pushed is None:
+        if plan.mapped.unknown:
+            raise failed(unknown_in_words(plan.mapped.unknown, plan.target))
+        console.print("Nothing was sent (--dry-run).")
+        return
+    show_pushed(console, pushed, wait=wait)
     if pushed.refused or pushed.unreadable:
         raise typer.Exit(2)
-
-
-async def _work(
-    imported: ImportedFolder, stream: str, directory: Path, url: str | None, *, wait: bool, quiet: bool
-) -> Pushed:
-    settings = _broker(directory, url)
-    with _alone(settings, stream), _bars(len(imported), wait=wait, quiet=quiet) as told:
-        async with Producer.connect(settings, stream, _NAME, receipts=wait) as producer:
-            pushed = await publish(producer, imported, told)
-            if wait:
-                await follow_receipts(producer, pushed, told)
-    return pushed
-
-
-def _broker(directory: Path, url: str | None) -> BrokerSettings:
-    if url is not None:
-        return broker_settings(url)
-    try:
-        return running_stack(directory).broker
-    except CommandFailed as error:
-        raise CommandFailed(f"{error}\nOr name another broker with --url.") from error
-
-
-@contextmanager
-def _alone(settings: BrokerSettings, stream: str) -> Iterator[None]:
-    """Hold off a second push to the same stream: the broker takes one writer of a publisher name at a time."""
-    where = digest_of([settings.host, settings.stream_port, settings.vhost, stream])[:16]
-    with (Path(tempfile.gettempdir()) / f"labelstream-push-{where}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CommandFailed(f"another push to {stream!r} runs on this machine: wait until it has ended") from error
-        yield
-
-
-@contextmanager
-def _bars(total: int, *, wait: bool, quiet: bool) -> Iterator[Told]:
-    columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=ERRORS, disable=quiet) as progress:
-        kinds = ("sent", "confirmed", *(("receipts",) if wait else ()))
-        tasks = {kind: progress.add_task(kind, total=total) for kind in kinds}
-
-        def told(kind: str, count: int) -> None:
-            progress.update(tasks[kind], completed=count)
-
-        yield told
-
-
-def _tell(pushed: Pushed, *, wait: bool) -> None:
-    typer.echo(f"{pushed.sent} sent, {pushed.confirmed} confirmed by the broker")
-    _tell_problems("not sent", pushed.unreadable)
-    if wait:
-        counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(pushed.receipts.items()))
-        typer.echo(f"receipts: {counts or 'none'}")
-        _tell_refused(pushed.refused)
-    else:
-        typer.echo("`--wait` would have shown their receipts; `labelstream status` shows how far the services are.")
-
-
-def _tell_refused(refused: list[Refused]) -> None:
-    for one in refused[:_SHOWN]:
-        Console(highlight=False).print(f"  {one.name}: {one.rule}: {one.reason}\n    {one.hint}", markup=False)
-    if len(refused) > _SHOWN:
-        typer.echo(f"  … and {len(refused) - _SHOWN} more; --json names all")
-
-
-def _tell_problems(what: str, problems: Iterable[Problem]) -> None:
-    problems = list(problems)
-    for problem in problems[:_SHOWN]:
-        typer.echo(f"  {what}: {problem}")
-    if len(problems) > _SHOWN:
-        typer.echo(f"  {what}: … and {len(problems) - _SHOWN} more; --json names all")

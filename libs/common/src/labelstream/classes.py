@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import functools
 import json
 from pathlib import Path
 from typing import Self
@@ -10,6 +12,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from labelstream.errors import Misconfigured
 from labelstream.values import Value, digest_of
+
+MAX_COMPARED = 200  # characters of a name that similar ones are looked for; the time grows with their square
 
 
 class ClassSchema(Value):
@@ -23,9 +27,9 @@ class ClassSchema(Value):
     def _names_are_unique(self) -> Self:
         seen: set[str] = set()
         for name in self.classes:
-            if name.casefold() in seen:
+            if _key(name) in seen:
                 raise ValueError(f"the class name {name!r} stands twice")
-            seen.add(name.casefold())
+            seen.add(_key(name))
         return self
 
     @property
@@ -34,13 +38,29 @@ class ClassSchema(Value):
         return digest_of([self.name, self.version, list(self.classes)])
 
     def id_of(self, name: str) -> int | None:
-        """Return the id of the class called `name` (case does not matter), or None."""
-        wanted = name.strip().casefold()
-        return next((i for i, known in enumerate(self.classes) if known.casefold() == wanted), None)
+        """Return the id of the class called `name` (case and outer spaces do not matter), or None."""
+        return _ids(self.classes).get(_key(name))
+
+    def similar(self, name: str, at_most: int = 3) -> tuple[str, ...]:
+        """Return the classes whose names look like `name`, the likeliest first."""
+        ids = _ids(self.classes)
+        return tuple(
+            self.classes[ids[key]] for key in difflib.get_close_matches(_key(name[:MAX_COMPARED]), ids, at_most)
+        )
 
     def extends(self, older: ClassSchema) -> bool:
         """Say whether this schema only adds classes to `older`."""
         return self.classes[: len(older.classes)] == older.classes
+
+
+def _key(name: str) -> str:
+    return name.strip().casefold()
+
+
+@functools.lru_cache(maxsize=64)
+def _ids(classes: tuple[str, ...]) -> dict[str, int]:
+    """Return the classes' ids by the keys of their names. Not a field: `model_copy` would take it along."""
+    return {_key(name): i for i, name in enumerate(classes)}
 
 
 def load_schema(path: Path) -> ClassSchema:

@@ -18,6 +18,26 @@ def archive(project: str, digest: str) -> str:
     return f"{project}/archives/{digest}.tar"
 
 
+def archives(project: str) -> str:
+    """What the keys of all archives of a project begin with."""
+    return f"{project}/archives/"
+
+
+def forwarding(archive: str) -> str:
+    """The key of the note that says where the content of a rewritten archive lies now."""
+    return f"{archive}.rewritten.json"
+
+
+def batch_lists(project: str, digest: str) -> str:
+    """The key of a batch event's lists, by their content."""
+    return f"{project}/batches/{digest}.msgpack"
+
+
+def datasets(project: str) -> str:
+    """What the keys of all datasets of a project begin with."""
+    return f"{project}/datasets/"
+
+
 def dataset(project: str, dataset_id: str, name: str) -> str:
     """The key of a dataset's `manifest.parquet` or `dataset.json`."""
     return f"{project}/datasets/{dataset_id}/{name}"
@@ -56,3 +76,8 @@ def model_key(project: str, model_id: str) -> str:
 def device(name: str) -> str:
     """The key of a device's record in the resources bucket."""
     return f"devices/{name}.json"
+
+
+def view_snapshot(version: int) -> str:
+    """The key of the newest copy of the annotation view, in the form that `version` names."""
+    return f"views/annotations/v{version}.sqlite"

@@ -11,7 +11,7 @@ from labelstream.events.envelope import Envelope
 from labelstream.events.model import ModelWithdrawn
 from labelstream.labels import Box, labels_digest
 from labelstream.values import Position, sha256_hex
-from labelstream.view import AnnotationView, Counts, Held
+from labelstream.view import AnnotationView, Counts
 
 P = "default"
 
@@ -141,41 +141,66 @@ def test_a_settled_message_is_remembered_with_its_place_but_a_refused_one_is_not
     assert view.input_of(9) == Position(stream="annotations", offset=2)
 
 
-def test_what_is_held_waits_until_its_annotation_is_recorded(view: AnnotationView) -> None:
-    view.apply(1, settled(1, Outcome(name="a", outcome="held", validated=True), Outcome(name="b", outcome="held")))
-    assert (view.held(P, "a"), view.held(P, "b"), view.held(P, "c")) == (Held.VALIDATION, Held.DELETION, None)
-    view.apply(2, settled(2, recorded("a", annotation())))
-    assert view.held(P, "a") is None
-    assert view.entry(P, "b") is None
-
-
-def test_what_is_tentative_is_undone(view: AnnotationView, tmp_path: Path) -> None:
+def test_what_is_foreseen_can_be_seen_and_is_kept_when_it_comes(view: AnnotationView, tmp_path: Path) -> None:
     view.apply(1, settled(1, recorded("a", annotation(), validated=False)))
-    with view.tentative():
-        view.apply(2, settled(2, changed("a", "validated", 2, validated=True), recorded("b", annotation("two"))))
-        entry = view.entry(P, "a")
-        assert entry is not None
-        assert entry.validated
-        with pytest.raises(RuntimeError):
-            view.commit()
-    entry = view.entry(P, "a")
-    assert entry is not None
-    assert not entry.validated
-    assert view.entry(P, "b") is None
-    assert view.position == 1
-    view.apply(2, settled(2, recorded("c", annotation("three"))))
+    coming = [
+        settled(2, changed("a", "validated", 2, validated=True), recorded("b", annotation("two"))),
+        settled(3, changed("b", "deleted", 2)),
+    ]
+    with view.foreseeing():
+        view.apply(2, coming[0])
+        assert view.statuses(P, ["a"])["a"].validated
+        view.apply(3, coming[1])
+    with pytest.raises(RuntimeError):
+        view.commit()
+    view.apply(2, coming[0])
+    view.apply(3, coming[1])
     view.close()
-    assert AnnotationView(tmp_path / "view.sqlite").position == 2
+    again = AnnotationView(tmp_path / "view.sqlite")
+    assert (again.position, again.tail) == (3, coming[1].id)
+    assert again.statuses(P, ["a", "b", "c"]).keys() == {"a", "b"}
+    assert again.statuses(P, ["b"])["b"].deleted
 
 
-def test_a_trial_that_fails_leaves_no_trace(view: AnnotationView) -> None:
-    def trial() -> None:
-        with view.tentative():
+@pytest.mark.parametrize("came", [0, 1], ids=["at once", "after the first"])
+def test_what_comes_otherwise_than_foreseen_counts_as_it_came(tmp_path: Path, came: int) -> None:
+    foreseen = [settled(at, recorded(f"n{at}", annotation(f"{at}"))) for at in (1, 2)]
+    log = [*foreseen[:came], settled(9, recorded("other", annotation("other")))]
+    surprised, plain = (AnnotationView(tmp_path / name) for name in ("surprised", "plain"))
+    with surprised.foreseeing():
+        for at, envelope in enumerate(foreseen, 1):
+            surprised.apply(at, envelope)
+    for view in (surprised, plain):
+        for at, envelope in enumerate(log, 1):
+            view.apply(at, envelope)
+        view.close()
+    assert dump(tmp_path / "surprised") == dump(tmp_path / "plain")
+
+
+def test_an_offset_that_was_left_out_by_the_stream_is_no_difference_to_what_is_folded(view: AnnotationView) -> None:
+    event = settled(1, recorded("a", annotation()))
+    with view.foreseeing():
+        view.apply(1, event)
+    view.apply(4, event)
+    assert (view.position, view.entry(P, "a").offset) == (4, 4)  # type: ignore[union-attr]  # None would fail too
+
+
+def test_foreseeing_nothing_changes_nothing(view: AnnotationView) -> None:
+    with view.foreseeing():
+        pass
+    view.apply(1, settled(1, recorded("a", annotation())))
+    view.commit()
+    assert view.position == 1
+
+
+def test_a_look_ahead_that_fails_leaves_no_trace(view: AnnotationView) -> None:
+    def look() -> None:
+        with view.foreseeing():
             view.apply(1, settled(1, recorded("a", annotation())))
             raise KeyError("on the way")
 
     with pytest.raises(KeyError):
-        trial()
+        look()
     assert view.position is None
     assert view.entry(P, "a") is None
 

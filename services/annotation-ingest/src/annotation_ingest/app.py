@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
 
 from annotation_ingest.adapters.decoding import Decoders
 from annotation_ingest.adapters.parking import Parking
+from annotation_ingest.attempts import Attempts
 from annotation_ingest.batches import Desk
-from annotation_ingest.domain import Trust
+from annotation_ingest.disk import DISK, outlive_full_disks
 from annotation_ingest.handler import Ingest
+from annotation_ingest.inputs import Follower, Limits
+from annotation_ingest.lineage import Lineage
+from annotation_ingest.pace import Pace
+from annotation_ingest.pictures import STORE, Pictures
 from annotation_ingest.ports import ImageDecoder
-from annotation_ingest.rules import BoxRules
-from annotation_ingest.settings import IngestSettings, InputSettings
+from annotation_ingest.room import Room
+from annotation_ingest.settings import IngestGroup, IngestSettings, InputSettings
+from annotation_ingest.telling import Telling
+from annotation_ingest.trust import Trust
 from labelstream.blobs.ports import Blobs
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.classes import ClassSchema
-from labelstream.errors import Unavailable
+from labelstream.errors import Rejected, Unavailable
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.schemas import load_named_schema
 from labelstream.schemas.recorded import record_schema
@@ -29,59 +38,88 @@ from labelstream.view import AnnotationView
 from labelstream.view.foreign import discard_if_foreign
 
 NAME = "annotation-ingest"
+BATCHES_IN_HAND = 2  # of each input: one is stored while the next one is prepared
+
+
+@dataclass(frozen=True)
+class World:
+    """What the service works with."""
+
+    broker: Broker
+    blobs: Blobs
+    incoming: Blobs
+    decoder: ImageDecoder
+    health: Health
 
 
 async def main(settings: IngestSettings, health: Health) -> None:
     """Run the service against RabbitMQ and S3."""
     broker = RabbitBroker(settings.broker, health, NAME)
     blobs = S3Blobs(settings.store, settings.store.data_bucket, health)
+    incoming = S3Blobs(settings.store, settings.store.incoming_bucket, health)
     told = settings.ingest
     decoders = Decoders(told.decoders, told.decode_timeout_s, told.image.max_pixels)
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(serve_http(health_app(health), settings.http_host, settings.http_port))
-            tasks.create_task(run(settings, health, broker, blobs, decoders))
+            tasks.create_task(run(settings, health, broker, blobs, incoming, decoders))
     finally:
         decoders.close()
         await broker.close()
         await blobs.close()
+        await incoming.close()
 
 
-async def run(settings: IngestSettings, health: Health, broker: Broker, blobs: Blobs, decoder: ImageDecoder) -> None:
-    """Answer every input stream until cancelled."""
+async def run(
+    settings: IngestSettings, health: Health, broker: Broker, blobs: Blobs, incoming: Blobs, decoder: ImageDecoder
+) -> None:
+    """Answer every input stream until cancelled; begin anew from the log when a full disk stopped it."""
+    world = World(broker, blobs, incoming, decoder, health)
+    attempts = Attempts(settings.state_dir)
+    if attempts.any_suspects:
+        with suppress(Rejected):  # no image, but the decoders are up: starting them is no message's time
+            await decoder.decode(b"")
+    try:
+        await outlive_full_disks(settings.state_dir, health, lambda: _answer_all(settings, world, attempts))
+    except asyncio.CancelledError:
+        with suppress(Unavailable):  # without the note, what is in flight is taken one by one at the next start
+            attempts.stopped()
+        raise
+
+
+async def _answer_all(settings: IngestSettings, world: World, attempts: Attempts) -> None:
+    """Answer every input stream, from where the log says."""
+    told, health = settings.ingest, world.health
     health.waiting("start", "the view is read from the stream")
-    told = settings.ingest
-    schemas = {one.schema_name: load_named_schema(one.schema_name) for one in told.inputs}
+    schemas = {one.stream: load_named_schema(one.schema_name) for one in told.inputs}
     view = AnnotationView(settings.state_dir / "annotations.sqlite")
-    journal = Journal(broker, ANNOTATION_EVENTS, [publisher(one) for one in told.inputs], view.apply, health)
-    parking = Parking(broker, health)
+    journal = Journal(world.broker, ANNOTATION_EVENTS, [publisher(one) for one in told.inputs], view.apply, health)
+    parking = Parking(world.broker, health)
     try:
         for one in told.inputs:
-            await _record(blobs, one.project, schemas[one.schema_name], health)
+            await _record(world, one.project, schemas[one.stream])
         await parking.prepare(told.parking.retention)
-        await discard_if_foreign(view, broker, ANNOTATION_EVENTS, health)
-        answered = await journal.open("first" if view.position is None else view.position + 1)
-        view.commit()
-        desk = Desk(journal, view, parking, health, told.rejections_to_degrade)
+        answered = await _read_view(view, journal, world)
+        desk = Desk(
+            journal=journal,
+            view=view,
+            parking=parking,
+            blobs=world.blobs,
+            health=health,
+            room=Room(BATCHES_IN_HAND * told.batch_bytes),
+            attempts=attempts,
+            telling=Telling(health, told.rejections_to_degrade),
+        )
         async with asyncio.TaskGroup() as tasks:
             for one in told.inputs:
-                schema = schemas[one.schema_name]
-                ingest = Ingest(
-                    trust=Trust(one.project, one.may_validate, schema.digest),
-                    boxes=BoxRules(schema, told.box_tolerance),
-                    max_bytes=told.image.max_bytes,
-                    decoder=decoder,
-                    blobs=blobs,
-                    health=health,
-                    hash_key=told.producer_hash_key.get_secret_value().encode(),
-                )
+                follower = _follower(one, _ingest_of(one, schemas[one.stream], told, view, world), desk, told, world)
                 last = view.last_input(one.stream)
-                start = max(answered[publisher(one)], 0 if last is None else last + 1)
-                tasks.create_task(_follow(one, start, ingest, desk, broker, told.batch))
+                tasks.create_task(follower.follow(max(answered[publisher(one)], 0 if last is None else last + 1)))
+                tasks.create_task(follower.watch_lag())
     finally:
         await parking.close()
         await journal.close()
-        view.close()
+        view.abandon()
 
 
 def publisher(one: InputSettings) -> str:
@@ -89,33 +127,61 @@ def publisher(one: InputSettings) -> str:
     return f"{NAME}.{one.stream}"
 
 
-async def _follow(one: InputSettings, start: int, ingest: Ingest, desk: Desk, broker: Broker, batch: int) -> None:
-    """Answer one input stream from the offset `start` on."""
-    await patiently(desk.health, "broker", lambda: broker.ensure_stream(one.stream))
-    await patiently(desk.health, f"input {one.stream}", lambda: _check_input(broker, one.stream, start))
-    desk.introduce(one.stream)
-    desk.health.ready("start")
-    reader = broker.reader(one.stream, start)
-    try:
-        while True:
-            deliveries = await reader.read(at_most=batch)
-            if deliveries:
-                await desk.answer(ingest, publisher(one), deliveries)
-    finally:
-        await reader.close()
+async def _read_view(view: AnnotationView, journal: Journal, world: World) -> dict[str, int]:
+    """Bring the view level with the log; return the last publishing id of each publisher."""
+    await discard_if_foreign(view, world.broker, ANNOTATION_EVENTS, world.health)
+    before = view.position
+    answered = await journal.open("first" if before is None else before + 1)
+    view.commit()
+    if view.position != before:
+        world.health.ready(DISK)  # it has just taken something
+    return answered
 
 
-async def _record(blobs: Blobs, project: str, schema: ClassSchema, health: Health) -> None:
+def _ingest_of(
+    one: InputSettings, schema: ClassSchema, told: IngestGroup, view: AnnotationView, world: World
+) -> Ingest:
+    return Ingest(
+        trust=Trust(
+            stream=one.stream,
+            project=one.project,
+            class_schema=schema,
+            may_validate=one.may_validate,
+            may_change_schema=one.may_change_schema,
+            may_erase=one.may_erase,
+            image_bytes=one.quota.image_bytes,
+        ),
+        box_tolerance=told.box_tolerance,
+        hold_messages=told.hold_messages,
+        pictures=Pictures(
+            one.project,
+            world.decoder,
+            world.blobs,
+            world.incoming,
+            one.incoming_prefix,
+            told.image.max_bytes,
+            world.health,
+        ),
+        view=view,
+        blobs=world.blobs,
+        health=world.health,
+        hash_key=told.producer_hash_key.get_secret_value().encode(),
+    )
+
+
+def _follower(one: InputSettings, ingest: Ingest, desk: Desk, told: IngestGroup, world: World) -> Follower:
+    return Follower(
+        stream=one.stream,
+        publisher=publisher(one),
+        ingest=ingest,
+        desk=desk,
+        broker=world.broker,
+        lineage=Lineage(one.stream, world.broker, desk.view, world.health),
+        pace=Pace(one.stream, one.quota.messages_per_s, world.health),
+        limits=Limits(told.batch, told.batch_bytes, told.check_input_s),
+    )
+
+
+async def _record(world: World, project: str, schema: ClassSchema) -> None:
     """Hold the project's ids to what they meant before."""
-    await patiently(health, "object store", lambda: record_schema(blobs, project, schema))
-
-
-async def _check_input(broker: Broker, stream: str, start: int) -> None:
-    """Wait, for somebody to look, when messages that were answered are not in the input any more."""
-    last = await broker.last_offset(stream)
-    if start > 0 and (last is None or last < start - 1):
-        raise Unavailable(
-            f"input {stream}",
-            f"messages up to offset {start - 1} were answered, but the stream ends at {last}: it was created anew; "
-            "bring the old one back, or give the new one another name",
-        )
+    await patiently(world.health, STORE, lambda: record_schema(world.blobs, project, schema))

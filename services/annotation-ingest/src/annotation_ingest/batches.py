@@ -1,4 +1,4 @@
-"""Takes batches of messages from an input stream to their stored receipts; one batch is in flight."""
+"""Takes messages of the inputs to their stored receipts."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from functools import partial
 
-import structlog
-
+from annotation_ingest.attempts import MOST_DEATHS, Attempts
+from annotation_ingest.disk import DISK
 from annotation_ingest.handler import Ingest, Prepared, Settled
+from annotation_ingest.pictures import STORE
 from annotation_ingest.ports import ParkingLot
-from labelstream.events.annotation import AnnotationSettled, OutcomeKind
-from labelstream.service import metrics
+from annotation_ingest.room import Room
+from annotation_ingest.telling import Telling
+from labelstream.blobs.ports import Blobs
 from labelstream.service.health import Health
+from labelstream.service.patience import patiently
 from labelstream.streams.journal import Journal
 from labelstream.streams.message import Delivery
 from labelstream.view import AnnotationView
 
-log = structlog.get_logger()
+PREPARED_AT_ONCE = 16  # keeps the decoders and the store's connections busy, and bounds what referred images take
 
 
 @dataclass
@@ -29,66 +32,77 @@ class Desk:
     journal: Journal
     view: AnnotationView
     parking: ParkingLot
+    blobs: Blobs
     health: Health
-    rejections_to_degrade: int = 20
+    room: Room
+    attempts: Attempts
+    telling: Telling
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _refused_in_a_row: dict[str, int] = field(default_factory=dict)
+    _hands: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PREPARED_AT_ONCE))
 
-    def introduce(self, stream: str) -> None:
-        """Begin the stream's counters at zero, so that what is rare can be seen to rise."""
-        for outcome in get_args(OutcomeKind):
-            metrics.HANDLED.labels(stream, outcome)
+    async def prepare(self, ingest: Ingest, deliveries: Sequence[Delivery]) -> list[Prepared]:
+        """Understand a batch of messages and store their images, many at once."""
+        self.attempts.begin(deliveries[-1].stream, deliveries[-1].offset)
+        async with asyncio.TaskGroup() as tasks:
+            prepared = [tasks.create_task(self._prepare(ingest, delivery)) for delivery in deliveries]
+        return [one.result() for one in prepared]
 
-    async def answer(self, ingest: Ingest, publisher: str, deliveries: Sequence[Delivery]) -> None:
+    async def store(self, ingest: Ingest, publisher: str, prepared: Sequence[Prepared]) -> None:
         """Give each message of a batch its receipt, in order; return when all are stored and in the view."""
         began = time.monotonic()
-        prepared = await asyncio.gather(*(ingest.prepare(delivery) for delivery in deliveries))
         async with self._turn:  # no other input may decide on a view that lacks what is decided here
             settled = self._settle(ingest, prepared)
-            refused = [(one.delivery, one.rejected) for one in settled if one.rejected is not None]
-            places = await self.parking.park(publisher, refused) if refused else {}
-            entries = [(one.delivery.offset + 1, one.parked_at(places.get(one.delivery.offset))) for one in settled]
-            await self.journal.append(publisher, entries)
-            self.view.commit()
-        self._tell(settled, time.monotonic() - began)
+            await self._store(ingest, publisher, settled)
+        self.telling.settled(settled, time.monotonic() - began)
+
+    async def answer_suspect(self, ingest: Ingest, publisher: str, delivery: Delivery) -> None:
+        """Answer a message that was in flight when the process ended; the caller has all the room.
+
+        One that ended it each time is not tried again.
+        """
+        began = time.monotonic()
+        stream, offset = delivery.stream, delivery.offset
+        deaths = self.attempts.deaths(stream, offset)
+        if deaths >= MOST_DEATHS:
+            settled = ingest.killed(delivery, deaths)
+            await self._store(ingest, publisher, [settled])
+            self.attempts.forget(stream, offset)
+            self.telling.gave_up(stream, offset, deaths)
+        else:
+            with self.attempts.alone(stream, offset):
+                prepared = await ingest.prepare(delivery)
+                (settled,) = self._settle(ingest, [prepared])
+                self.attempts.decided(stream, offset)
+                await self._store(ingest, publisher, [settled])
+        self.telling.settled([settled], time.monotonic() - began)
+
+    async def _prepare(self, ingest: Ingest, delivery: Delivery) -> Prepared:
+        async with self._hands:
+            return await ingest.prepare(delivery)
 
     def _settle(self, ingest: Ingest, prepared: Sequence[Prepared]) -> list[Settled]:
         """Decide the messages one after the other, each on top of those before it."""
         settled = []
-        with self.view.tentative():
+        with self.view.foreseeing():
             offset = -1 if self.view.position is None else self.view.position
             for number, one in enumerate(prepared, 1):
-                settled.append(ingest.settle(one, self.view))
+                settled.append(ingest.settle(one))
                 self.view.apply(offset + number, settled[-1].envelope)
         return settled
 
-    def _tell(self, settled: Sequence[Settled], seconds: float) -> None:
-        stream = settled[-1].delivery.stream
-        metrics.HANDLING.labels(stream).observe(seconds)
-        metrics.OFFSET.labels(stream).set(settled[-1].delivery.offset)
+    async def _store(self, ingest: Ingest, publisher: str, settled: Sequence[Settled]) -> None:
+        """Store receipts, once everything that they speak of is so."""
         for one in settled:
-            event = one.envelope.event
-            if isinstance(event, AnnotationSettled):
-                for outcome in event.outcomes:
-                    metrics.HANDLED.labels(stream, outcome.outcome).inc()
-            self._watch(one)
+            await self._delete(one.to_delete)
+        refused = [(one.delivery, one.rejected) for one in settled if one.rejected is not None]
+        places = await self.parking.park(publisher, refused) if refused else {}
+        entries = [(one.delivery.offset + 1, one.parked_at(places.get(one.delivery.offset))) for one in settled]
+        await self.journal.append(publisher, entries)
+        self.view.commit()
+        self.health.ready(DISK)
+        for one in settled:
+            await ingest.follow_up(one)
 
-    def _watch(self, one: Settled) -> None:
-        """Raise `degraded` while nothing but refusals comes from an input."""
-        stream = one.delivery.stream
-        if one.rejected is None:
-            self._refused_in_a_row[stream] = 0
-            return self.health.degraded(f"input {stream}", None)
-        log.warning(
-            "message.rejected",
-            stream=stream,
-            offset=one.delivery.offset,
-            rule=one.rejected.rule,
-            reason=one.rejected.reason,
-        )
-        in_a_row = self._refused_in_a_row[stream] = self._refused_in_a_row.get(stream, 0) + 1
-        if in_a_row >= self.rejections_to_degrade:
-            self.health.degraded(
-                f"input {stream}", f"{in_a_row} messages in a row were rejected, the last one by {one.rejected.rule}"
-            )
-        return None
+    async def _delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            await patiently(self.health, STORE, partial(self.blobs.delete, key))

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from annotation_ingest.imaging import ACCEPTED
-from labelstream.errors import Rejected
-from labelstream.events.annotation import Annotation, ImageRef, Outcome
+from annotation_ingest import holding
+from annotation_ingest.rules import Checked, to_shapes
+from annotation_ingest.schema_changes import change_schema, current_schema
+from annotation_ingest.trust import Trust
+from labelstream.classes import ClassSchema
+from labelstream.events.annotation import Annotation, HeldEdit, ImageRef, Note, Outcome, Settlement
 from labelstream.labels import Shape, labels_digest
 from labelstream.values import Position
-from labelstream.view import AnnotationView, Entry, Held
+from labelstream.view import AnnotationView, Entry, Status
 from labelstream.wire.submission import Submission
 
 
 @dataclass(frozen=True)
-class Trust:
-    """What an input stream feeds, and what its producers are trusted with."""
+class Content:
+    """What a creation or an edit brought, checked and stored; its class names are looked up in its turn."""
 
-    project: str
-    may_validate: bool
-    schema_digest: str
+    image: ImageRef | None
+    checked: Checked
+    notes: tuple[Note, ...] = ()  # about the image
 
 
 @dataclass(frozen=True)
-class Content:
-    """What a creation or an edit brought, checked and stored."""
+class Decision:
+    """What becomes of a message."""
 
-    image: ImageRef | None
-    shapes: tuple[Shape, ...]
+    outcomes: tuple[Outcome, ...]
+    settles: tuple[Settlement, ...] = ()
+    class_schema: ClassSchema | None = None
 
 
 @dataclass(frozen=True)
@@ -37,24 +42,22 @@ class Decider:
     view: AnnotationView
     trust: Trust
 
-    def decide(self, submission: Submission, content: Content | None) -> tuple[Outcome, ...]:
-        """Return the outcome of each name in the message. Raises Rejected when the message as a whole is refused."""
+    def decide(self, submission: Submission, content: Content | None) -> Decision:
+        """Return what becomes of each name in the message. Raises Rejected when the message as a whole is refused."""
         names = tuple(dict.fromkeys(submission.names))
-        first = self._seen(submission)
+        first = self.seen(submission)
         if first is not None:
-            return tuple(self._repeats(name, first) for name in names)
-        if submission.kind == "validated" and not self.trust.may_validate:
-            raise Rejected(
-                "trust.may_not_validate",
-                f"this input stream of the project {self.trust.project} may not validate",
-                "Send validations on a stream that is configured with may_validate.",
-            )
+            return Decision(tuple(self._repeats(names, first)))
+        self.trust.check(submission.kind)
+        if submission.class_schema is not None:
+            outcome, changed = change_schema(current_schema(self.view, self.trust), submission.class_schema)
+            return Decision((outcome,), class_schema=changed)
         if content is not None:
-            return (self._content(submission, names[0], content),)
-        status = self._validated if submission.kind == "validated" else self._deleted
-        return tuple(status(name) for name in names)
+            overtaken = self._overtaken(submission, names[0])
+            return Decision((overtaken,)) if overtaken else self._content(submission, names[0], content)
+        return Decision(tuple(self._statuses(submission, names)))
 
-    def _seen(self, submission: Submission) -> Position | None:
+    def seen(self, submission: Submission) -> Position | None:
         """Return the message that this one delivers again.
 
         Words without an id or a date may be said twice and meant twice ("validate these"), except for a
@@ -64,99 +67,179 @@ class Decider:
             return None
         return self.view.seen(self.trust.project, submission.message_key)
 
+    def _overtaken(self, submission: Submission, name: str) -> Outcome | None:
+        """Return what becomes of a replay, when something newer than the refused message was settled."""
+        refused = self.view.receipt_of(submission.replays) if submission.replays else None
+        if refused is None:
+            return None
+        status = self.view.statuses(self.trust.project, [name]).get(name)
+        held = self.view.held(self.trust.project, name)
+        newest = max([*(one.offset for one in held), *([status.offset] if status else [])], default=-1)
+        return _superseded(name, status) if newest > refused else None
+
     # ---- messages that bring content
 
-    def _content(self, submission: Submission, name: str, content: Content) -> Outcome:
+    def _content(self, submission: Submission, name: str, content: Content) -> Decision:
         entry = self.view.entry(self.trust.project, name)
-        validated = submission.validated and self.trust.may_validate
+        if submission.kind == "created" and self._awaits_creation(name):
+            return Decision((_superseded(name, entry),))
+        schema = current_schema(self.view, self.trust)
+        shapes, notes = to_shapes(content.checked, schema)
+        if content.image is not None:
+            self.trust.check_room(self.view, content.image)
+        said = _Said(
+            submission=submission,
+            image=content.image,
+            shapes=shapes,
+            schema=schema,
+            validated=self.trust.validates(submission),
+            notes=(*content.notes, *notes),
+        )
         if entry is None or entry.deleted:
-            return self._first(submission, name, content, entry, validated)
-        changed = self._annotation(submission, content, entry.annotation)
-        same = (changed.image.sha256, changed.labels) == (entry.annotation.image.sha256, entry.annotation.labels)
-        if not same:
+            return self._first(said, name, entry)
+        return Decision((self._change(said, name, entry),))
+
+    def _change(self, said: _Said, name: str, entry: Entry) -> Outcome:
+        """Decide about content for an annotation that is there."""
+        changed, number = said.annotation(name, entry.annotation), entry.revision + 1
+        if _content_of(changed) != _content_of(entry.annotation):
             return Outcome(
-                name=name, outcome="edited", revision=entry.revision + 1, validated=validated, annotation=changed
+                name=name,
+                outcome="edited",
+                revision=number,
+                validated=said.validated,
+                annotation=changed,
+                notes=said.notes,
             )
-        if validated and not entry.validated:
-            return Outcome(name=name, outcome="validated", revision=entry.revision + 1, validated=True)
-        if entry.validated and not validated and submission.kind == "edited":
-            return Outcome(name=name, outcome="unvalidated", revision=entry.revision + 1, validated=False)
+        if said.validated and not entry.validated:
+            return Outcome(name=name, outcome="validated", revision=number, validated=True)
+        if entry.validated and not said.validated and said.submission.kind == "edited":
+            return Outcome(name=name, outcome="unvalidated", revision=number, validated=False)
         return self._as_it_is(entry)
 
-    def _first(
-        self, submission: Submission, name: str, content: Content, entry: Entry | None, validated: bool
-    ) -> Outcome:
+    def _first(self, said: _Said, name: str, entry: Entry | None) -> Decision:
         """Record an annotation that is not there (any more)."""
-        if submission.kind == "edited" and entry is not None:
-            return Outcome(name=name, outcome="superseded", revision=entry.revision, validated=False)
-        if content.image is None:
-            raise Rejected(
-                "annotation.unknown",
-                "the annotation to be edited was never recorded, and the edit brings no image",
-                f"Send the creation with its image ({ACCEPTED}), then the edit again.",
-            )
+        if said.submission.kind == "edited" and entry is not None:
+            return Decision((_superseded(name, entry),))
         held = self.view.held(self.trust.project, name)
-        if held is Held.DELETION:
-            return Outcome(name=name, outcome="superseded")
-        return Outcome(
+        if said.image is None:
+            outcome, settles = holding.hold_edit(name, said.edit(), held, validated=said.validated)
+            return Decision((outcome,), settles)
+        if holding.deletion_in(held):
+            settles = holding.supersede(held) if said.submission.kind == "created" else ()
+            return Decision((_superseded(name, entry),), settles)
+        applied = holding.Applied(said.annotation(name, None), said.validated, holding.settle_all(held, "superseded"))
+        if said.submission.kind == "created":
+            applied = holding.apply(held, applied.annotation, validated=said.validated)
+        outcome = Outcome(
             name=name,
             outcome="recorded",
             revision=entry.revision + 1 if entry else 1,
-            validated=validated or held is Held.VALIDATION,
-            annotation=self._annotation(submission, content, None),
+            validated=applied.validated,
+            annotation=applied.annotation,
+            notes=said.notes,
+        )
+        return Decision((outcome,), applied.settles)
+
+    def _awaits_creation(self, name: str) -> bool:
+        """Say whether the annotation began with an edit that brought its image: its creation is older than that."""
+        return any(one.asked == "created" for one in self.view.held(self.trust.project, name))
+
+    # ---- messages that only change a status
+
+    def _statuses(self, submission: Submission, names: Sequence[str]) -> Iterator[Outcome]:
+        """Yield the outcome of each name; there may be thousands."""
+        change = _validated if submission.kind == "validated" else _deleted
+        known = self.view.statuses(self.trust.project, names)
+        for name in names:
+            status = known.get(name)
+            overtaken = self._overtaken(submission, name) if submission.replays else None
+            if overtaken is not None:
+                yield overtaken
+            elif status is None:
+                held = self.view.held(self.trust.project, name)
+                yield holding.hold_status(name, held, validated=submission.kind == "validated")
+            else:
+                yield change(status) or self._as_it_is(status)
+
+    # ---- repeats
+
+    def _as_it_is(self, status: Status) -> Outcome:
+        return Outcome(
+            name=status.name,
+            outcome="duplicated",
+            revision=status.revision,
+            validated=status.validated,
+            repeats=self.view.input_of(status.offset),
         )
 
-    def _annotation(self, submission: Submission, content: Content, before: Annotation | None) -> Annotation:
-        image = content.image or (before.image if before else None)
+    def _repeats(self, names: Sequence[str], first: Position) -> Iterator[Outcome]:
+        if not names:
+            yield Outcome(outcome="duplicated", repeats=first)
+        known = self.view.statuses(self.trust.project, names)
+        for name in names:
+            status = known.get(name)
+            yield Outcome(
+                name=name,
+                outcome="duplicated",
+                revision=status.revision if status else None,
+                validated=status.validated if status else None,
+                repeats=first,
+            )
+
+
+@dataclass(frozen=True)
+class _Said:
+    """The content of a message, in the words of the schema that holds in its turn."""
+
+    submission: Submission
+    image: ImageRef | None
+    shapes: tuple[Shape, ...]
+    schema: ClassSchema
+    validated: bool
+    notes: tuple[Note, ...]
+
+    def annotation(self, name: str, before: Annotation | None) -> Annotation:
+        """Return the annotation as the message makes it; what it does not say stays as it was."""
+        said = self.submission
+        image = self.image or (before.image if before else None)
         if image is None:
             raise ValueError("an annotation without an image")
         return Annotation(
             image=image,
-            medium=submission.medium or (before.medium if before else submission.names[0]),
-            split=submission.split or (before.split if before else None),
-            shapes=content.shapes,
-            labels=labels_digest(content.shapes),
-            source=submission.source,
-            schema_digest=self.trust.schema_digest,
+            medium=said.medium or (before.medium if before else name),
+            split=said.split or (before.split if before else None),
+            shapes=self.shapes,
+            labels=labels_digest(self.shapes),
+            source=said.source,
+            tags=said.tags or (before.tags if before else ()),
+            schema_digest=self.schema.digest,
         )
 
-    # ---- messages that only change a status
+    def edit(self) -> HeldEdit:
+        """Return the content as it is held."""
+        said = self.submission
+        return HeldEdit(shapes=self.shapes, source=said.source, tags=said.tags, schema_digest=self.schema.digest)
 
-    def _validated(self, name: str) -> Outcome:
-        entry = self.view.entry(self.trust.project, name)
-        if entry is None:
-            return Outcome(name=name, outcome="held", validated=True)
-        if entry.deleted:
-            return Outcome(name=name, outcome="superseded", revision=entry.revision, validated=False)
-        if entry.validated:
-            return self._as_it_is(entry)
-        return Outcome(name=name, outcome="validated", revision=entry.revision + 1, validated=True)
 
-    def _deleted(self, name: str) -> Outcome:
-        entry = self.view.entry(self.trust.project, name)
-        if entry is None:
-            return Outcome(name=name, outcome="held")
-        if entry.deleted:
-            return self._as_it_is(entry)
-        return Outcome(name=name, outcome="deleted", revision=entry.revision + 1, validated=False)
+def _content_of(annotation: Annotation) -> tuple[str, str, tuple[str, ...]]:
+    return annotation.image.sha256, annotation.labels, annotation.tags
 
-    # ---- repeats
 
-    def _as_it_is(self, entry: Entry) -> Outcome:
-        return Outcome(
-            name=entry.name,
-            outcome="duplicated",
-            revision=entry.revision,
-            validated=entry.validated,
-            repeats=self.view.input_of(entry.offset),
-        )
+def _validated(status: Status) -> Outcome | None:
+    if status.deleted:
+        return _superseded(status.name, status)
+    if status.validated:
+        return None
+    return Outcome(name=status.name, outcome="validated", revision=status.revision + 1, validated=True)
 
-    def _repeats(self, name: str, first: Position) -> Outcome:
-        entry = self.view.entry(self.trust.project, name)
-        return Outcome(
-            name=name,
-            outcome="duplicated",
-            revision=entry.revision if entry else None,
-            validated=entry.validated if entry else None,
-            repeats=first,
-        )
+
+def _deleted(status: Status) -> Outcome | None:
+    if status.deleted:
+        return None
+    return Outcome(name=status.name, outcome="deleted", revision=status.revision + 1, validated=False)
+
+
+def _superseded(name: str, status: Status | None) -> Outcome:
+    revision = status.revision if status else None
+    return Outcome(name=name, outcome="superseded", revision=revision, validated=status.validated if status else None)

@@ -6,28 +6,33 @@ the input's order and decides against the view.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from annotation_ingest.domain import Content, Decider, Trust
-from annotation_ingest.imaging import ACCEPTED
-from annotation_ingest.ports import ImageDecoder
-from annotation_ingest.rules import BoxRules
-from labelstream import keys
+from annotation_ingest import holding
+from annotation_ingest.domain import Content, Decider, Decision
+from annotation_ingest.erasure import decide_erasure
+from annotation_ingest.pictures import STORE, Pictures
+from annotation_ingest.rules import check_boxes
+from annotation_ingest.trust import Trust
 from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected
-from labelstream.events.annotation import AnnotationSettled, ImageRef, Outcome, Rejection
+from labelstream.events.annotation import AnnotationErased, AnnotationSettled, Outcome, Rejection
+from labelstream.events.base import Event
 from labelstream.events.envelope import Envelope
+from labelstream.schemas.recorded import record_schema
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.streams.amqp import decode
 from labelstream.streams.message import Delivery, Message
 from labelstream.values import Position, sha256_hex
 from labelstream.view import AnnotationView
-from labelstream.wire.reading import read_submission
+from labelstream.wire.personal import impersonal
+from labelstream.wire.reading import read_submission, replayed_by
 from labelstream.wire.submission import Submission, producer_hash
 
 SOURCE = "annotation-ingest"
 MAX_ID = 200  # characters of a producer's message id that a receipt repeats
+ERASURE = b"erasure_requested"  # stands in every message that asks for one, and in hardly any other
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ class Settled:
 
     delivery: Delivery
     envelope: Envelope
-    rejected: Rejected | None
+    rejected: Rejected | None = None
+    to_delete: tuple[str, ...] = ()  # keys of objects that must be gone before the receipt says so
 
     def parked_at(self, place: Position | None) -> Envelope:
         """Return the receipt with the place where the message's bytes are kept."""
@@ -66,19 +72,24 @@ class Ingest:
     """Gives the messages of one input stream their receipts."""
 
     trust: Trust
-    boxes: BoxRules
-    max_bytes: int  # of an image
-    decoder: ImageDecoder
+    box_tolerance: float  # in sides of the image
+    hold_messages: int  # later messages of the project, after which a held one expires
+    pictures: Pictures
+    view: AnnotationView
     blobs: Blobs
     health: Health
-    hash_key: bytes
+    hash_key: bytes = field(repr=False)
+
+    def asks_to_erase(self, delivery: Delivery) -> bool:
+        """Say whether a message may ask to erase: it is then settled alone, since it takes objects away."""
+        return ERASURE in delivery.raw
 
     async def prepare(self, delivery: Delivery) -> Prepared:
         """Decode the message, check it, and store its image; waits while the store is away."""
         prepared = Prepared(delivery)
         try:
             message = decode(delivery.raw)
-            prepared = replace(prepared, message=message)
+            prepared = replace(prepared, message=replace(message, body=b""))
             submission = read_submission(message)
             prepared = replace(prepared, submission=replace(submission, image=None))  # the pixels go no further
             if submission.kind in {"created", "edited"}:
@@ -87,69 +98,116 @@ class Ingest:
             return replace(prepared, rejected=error)
         return prepared
 
-    def settle(self, prepared: Prepared, view: AnnotationView) -> Settled:
-        """Decide what becomes of the message; `view` holds what was decided before."""
-        rejected = prepared.rejected
-        outcomes: tuple[Outcome, ...] = ()
-        if rejected is None and prepared.submission is not None:
-            try:
-                outcomes = Decider(view, self.trust).decide(prepared.submission, prepared.content)
-            except Rejected as error:
-                rejected = error
-        if rejected is not None:
-            outcomes = (_refused(prepared.submission, rejected),)
-        return Settled(prepared.delivery, self._receipt(prepared, outcomes), rejected)
+    def settle(self, prepared: Prepared) -> Settled:
+        """Decide what becomes of the message; the view holds what was decided before."""
+        submission = prepared.submission
+        if prepared.rejected is not None or submission is None:
+            return self._refused(prepared, prepared.rejected or _unreadable())
+        decider = Decider(self.view, self.trust)
+        try:
+            if submission.kind == "erased" and decider.seen(submission) is None:
+                return self._erased(prepared, submission)
+            return self._settled(prepared, decider.decide(submission, prepared.content))
+        except Rejected as error:
+            return self._refused(prepared, error)
+
+    def killed(self, delivery: Delivery, deaths: int) -> Settled:
+        """Give up on a message that ended the service each time that it was alone in flight."""
+        error = Rejected(
+            "internal.killed_service",
+            f"annotation-ingest ended {deaths} times while it worked on this message alone",
+            "This is a fault of ours: report it with the service's log. The message can be replayed after an update.",
+        )
+        return self._refused(Prepared(delivery), error)
+
+    async def follow_up(self, settled: Settled) -> None:
+        """Do what a stored receipt asks for: keep the store's copy of the class schema level with the stream."""
+        event = settled.envelope.event
+        schema = event.class_schema if isinstance(event, AnnotationSettled) else None
+        if schema is not None:
+            await patiently(self.health, STORE, lambda: record_schema(self.blobs, self.trust.project, schema))
 
     async def _content(self, submission: Submission) -> Content:
         if submission.image is None and submission.kind == "created":
             raise Rejected(
-                "image.missing", "the creation brings no image", f"Send the image file ({ACCEPTED}) in the message."
+                "image.missing",
+                "the creation brings no image",
+                "Send the image file in the message, or a reference to it.",
             )
-        shapes = self.boxes.shapes(submission.boxes)
-        return Content(await self._stored(submission.image) if submission.image is not None else None, shapes)
+        checked = check_boxes(submission.boxes, self.box_tolerance)
+        if submission.image is None:
+            return Content(None, checked)
+        stored = await self.pictures.store(submission.image)
+        return Content(stored.image, checked, stored.notes)
 
-    async def _stored(self, data: bytes) -> ImageRef:
-        if len(data) > self.max_bytes:
-            raise Rejected(
-                "image.bytes",
-                f"the image has {len(data)} bytes, {self.max_bytes} are allowed",
-                "Send it compressed, scaled down, or cut into tiles.",
-            )
-        picture = await self.decoder.decode(data)
-        digest = sha256_hex(data)
-        key = keys.image(self.trust.project, digest, picture.extension)
-        await patiently(self.health, "object store", lambda: self.blobs.create(key, data))
-        return ImageRef(
-            key=key,
-            sha256=digest,
-            size_bytes=len(data),
-            format=picture.format,
-            width=picture.width,
-            height=picture.height,
-        )
+    # ---- receipts
 
-    def _receipt(self, prepared: Prepared, outcomes: tuple[Outcome, ...]) -> Envelope:
-        delivery, message, submission = prepared.delivery, prepared.message, prepared.submission
-        place = Position(stream=delivery.stream, offset=delivery.offset)
+    def _settled(self, prepared: Prepared, decision: Decision, rejected: Rejected | None = None) -> Settled:
+        submission = prepared.submission
+        told = {(one.name, one.asked) for one in decision.settles}
+        expired = self.view.expired(self.trust.project, self.hold_messages, holding.MOST_EXPIRED)
+        late = [one for one in expired if (one.name, one.asked) not in told]
         event = AnnotationSettled(
-            input=place,
-            message_id=message.message_id[:MAX_ID] if message and message.message_id else None,
-            message_key=submission.message_key if submission else sha256_hex(delivery.raw),
+            input=_place(prepared),
+            message_id=_message_id(prepared),
+            message_key=submission.message_key if submission else sha256_hex(prepared.delivery.raw),
             producer=producer_hash(submission.producer, self.hash_key) if submission else None,
             wire=submission.wire if submission else "unknown",
-            outcomes=outcomes,
+            asked=submission.kind if submission else None,
+            outcomes=decision.outcomes,
+            settles=(*decision.settles, *holding.settle_all(late, "expired")),
+            replays=replayed_by(prepared.message) if prepared.message else None,
+            class_schema=decision.class_schema,
         )
+        return Settled(prepared.delivery, self._envelope(prepared, event), rejected)
+
+    def _refused(self, prepared: Prepared, error: Rejected) -> Settled:
+        submission = prepared.submission
+        name = submission.names[0] if submission and len(submission.names) == 1 else None
+        rejection = Rejection(rule=error.rule, reason=error.reason, hint=error.hint)
+        outcome = Outcome(name=name, outcome="rejected", rejection=rejection)
+        return self._settled(prepared, Decision((outcome,)), error)
+
+    def _erased(self, prepared: Prepared, submission: Submission) -> Settled:
+        concerned = decide_erasure(self.view, self.trust, submission)
+        event = AnnotationErased(
+            input=_place(prepared),
+            message_id=_message_id(prepared),
+            message_key=submission.message_key,
+            producer=producer_hash(submission.producer, self.hash_key),
+            medium=submission.medium,
+            names=concerned.names,
+            images=tuple(image.sha256 for image in concerned.images),
+            kept_images=tuple(image.sha256 for image in concerned.kept),
+            remaining=concerned.remaining,
+        )
+        keys = tuple(image.key for image in concerned.images)
+        return Settled(prepared.delivery, self._envelope(prepared, event), to_delete=keys)
+
+    def _envelope(self, prepared: Prepared, event: Event) -> Envelope:
+        delivery, message = prepared.delivery, prepared.message
         return Envelope.of(
             event,
             source=SOURCE,
-            answers=f"{place.stream}/{place.offset}",
+            answers=f"{delivery.stream}/{delivery.offset}",
             project=self.trust.project,
-            flow=(message.correlation_id or "")[:MAX_ID] if message else "",
-            traceparent=str(message.properties.get("traceparent", ""))[:MAX_ID] if message else "",
+            flow=_short(message.correlation_id) if message else "",
+            traceparent=_short(str(message.properties.get("traceparent", ""))) if message else "",
         )
 
 
-def _refused(submission: Submission | None, error: Rejected) -> Outcome:
-    name = submission.names[0] if submission and len(submission.names) == 1 else None
-    rejection = Rejection(rule=error.rule, reason=error.reason, hint=error.hint)
-    return Outcome(name=name, outcome="rejected", rejection=rejection)
+def _place(prepared: Prepared) -> Position:
+    return Position(stream=prepared.delivery.stream, offset=prepared.delivery.offset)
+
+
+def _message_id(prepared: Prepared) -> str | None:
+    return _short(prepared.message.message_id) or None if prepared.message else None
+
+
+def _short(text: str | None) -> str:
+    """Return what a receipt may repeat of a producer's id: never an address, and no more than MAX_ID characters."""
+    return (impersonal(text or "") or "")[:MAX_ID]
+
+
+def _unreadable() -> Rejected:
+    return Rejected("message.undecodable", "nothing could be read of the message", "Send a message of a known type.")

@@ -31,3 +31,17 @@ def hang_on_poison(data: bytes, max_pixels: int) -> Picture | Refusal:
     while data.startswith(b"poison"):
         time.sleep(60)
     return look(data, max_pixels)
+
+
+def hang_until_allowed(data: bytes, max_pixels: int) -> Picture | Refusal:
+    """Return on data that begins with `poison` once somebody has made the mark."""
+    while data.startswith(b"poison") and not Path(os.environ["ALLOWED_MARK"]).exists():
+        time.sleep(0.01)
+    return look(data, max_pixels)
+
+
+def swell_on_poison(data: bytes, max_pixels: int) -> Picture | Refusal:
+    """Ask for 3 GB, untouched, on data that begins with `poison`."""
+    if data.startswith(b"poison"):
+        bytearray(3 << 30)
+    return look(data, max_pixels)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 
 from augmenter.domain import Sample
@@ -60,8 +60,8 @@ class ArchiveWriter:
         for number, (image, shapes) in enumerate(variants):
             suffix = ".jpg" if number else PurePosixPath(sample.image.key).suffix
             path = f"{sample.stem}_{number}{suffix}"
-            self._put(path, image)
-            self._put(f"{sample.stem}_{number}.txt", yolo_lines(shapes).encode())
+            _put(self._tar, path, image)
+            _put(self._tar, f"{sample.stem}_{number}.txt", yolo_lines(shapes).encode())
             written.append(Variant(variant=number, image_path=path, sha256=sha256_hex(image), boxes=len(shapes)))
         self._made.append(Made(image=sample.image.sha256, labels=sample.labels, variants=tuple(written)))
 
@@ -72,20 +72,61 @@ class ArchiveWriter:
     def finish(self) -> tuple[Contents, bytes | None]:
         """Return what the archive says of itself and its bytes; None when it holds no image."""
         contents = Contents(recipe=self._recipe, made=tuple(self._made), missing=tuple(self._missing))
-        self._put(CONTENTS, contents.model_dump_json().encode())
+        _put(self._tar, CONTENTS, contents.model_dump_json().encode())
         self._tar.close()
         return contents, self._buffer.getvalue() if self._made else None
 
-    def _put(self, name: str, data: bytes) -> None:
-        entry = tarfile.TarInfo(name)  # time, owner and group stay 0
-        entry.size = len(data)
-        self._tar.addfile(entry, io.BytesIO(data))
-
 
 def contents_of(archive: bytes) -> Contents:
-    """Read what a stored archive says of itself."""
-    with tarfile.open(mode="r:", fileobj=io.BytesIO(archive)) as tar:
-        found = tar.extractfile(CONTENTS)
-        if found is None:
-            raise ValueError(f"{CONTENTS} is not a file in the archive")
-        return Contents.model_validate_json(found.read())
+    """Read what a stored archive says of itself. Raises ValueError when it is no archive of ours."""
+    try:
+        with tarfile.open(mode="r:", fileobj=io.BytesIO(archive)) as tar:
+            return Contents.model_validate_json(_get(tar, CONTENTS))
+    except tarfile.TarError as error:
+        raise ValueError(f"not an archive of variants: {error}") from error
+
+
+def shows(archive: bytes, images: Collection[str]) -> bool:
+    """Say whether an archive shows one of the images. Raises ValueError when it is no archive of ours."""
+    return any(made.image in images for made in contents_of(archive).made)
+
+
+def without(archive: bytes, images: Collection[str]) -> bytes | None:
+    """Return the archive without what was made from `images`, every other byte as it was; None when nothing is left.
+
+    Raises ValueError when it is no archive of ours.
+    """
+    before = contents_of(archive)
+    made = tuple(one for one in before.made if one.image not in images)
+    if not made:
+        return None
+    missing = tuple(one for one in before.missing if one.image not in images)
+    paths = [variant.image_path for one in made for variant in one.variants]
+    buffer = io.BytesIO()
+    with (
+        tarfile.open(mode="r:", fileobj=io.BytesIO(archive)) as old,
+        tarfile.TarFile(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as new,
+    ):
+        for path in paths:
+            labels = str(PurePosixPath(path).with_suffix(".txt"))
+            _put(new, path, _get(old, path))
+            _put(new, labels, _get(old, labels))
+        after = Contents(recipe=before.recipe, made=made, missing=missing)
+        _put(new, CONTENTS, after.model_dump_json().encode())
+    return buffer.getvalue()
+
+
+def _put(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    entry = tarfile.TarInfo(name)  # time, owner and group stay 0
+    entry.size = len(data)
+    tar.addfile(entry, io.BytesIO(data))
+
+
+def _get(tar: tarfile.TarFile, name: str) -> bytes:
+    try:
+        found = tar.extractfile(name)
+    except KeyError as error:
+        raise ValueError(f"the archive lacks {name}") from error
+    if found is None:
+        raise ValueError(f"{name} is not a file in the archive")
+    return found.read()

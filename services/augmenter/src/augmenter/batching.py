@@ -1,15 +1,15 @@
-"""Groups the events of one project into batches that cover every offset."""
+"""Groups the events of one project into batches that cover every offset; an erasure ends its batch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from augmenter.domain import Batch, Limits, Sample
-from labelstream.events.annotation import Annotation, AnnotationSettled, Outcome
+from labelstream.events.annotation import Annotation, AnnotationErased, AnnotationSettled, Outcome
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.events.envelope import Envelope
 
-ContentAt = Callable[[str, int], Annotation | None]  # the content of the annotation (name) as of (offset)
+ContentAt = Callable[[str, int], Annotation | None]  # of the annotation (name) as of (offset); None: erased since
 STATES = {"recorded", "edited", "validated"}  # the outcomes that can leave an annotation validated
 
 
@@ -30,6 +30,8 @@ class Batching:
         self._first = first
         self._last = first - 1
         self._samples: dict[tuple[str, str], Sample] = {}
+        self._erased_samples: list[Sample] = []
+        self._erased_images: tuple[str, ...] = ()
         self._size_bytes = 0
         self._since: float | None = None  # when the batch's first event came
 
@@ -48,24 +50,39 @@ class Batching:
         if isinstance(envelope.event, AnnotationSettled):
             for outcome in envelope.event.outcomes:
                 self._take(offset, outcome)
+        elif isinstance(envelope.event, AnnotationErased):
+            self._erase(envelope.event)
 
     def _take(self, offset: int, outcome: Outcome) -> None:
         if outcome.outcome not in STATES or not outcome.validated or outcome.name is None:
             return
-        content = outcome.annotation or self._content_at(outcome.name, offset)
+        known = self._content_at(outcome.name, offset)
+        content = outcome.annotation or known
         if content is None:
-            raise RuntimeError(
-                f"{ANNOTATION_EVENTS} offset {offset} validates {outcome.name!r}, which was never recorded"
-            )
+            return  # a validation of what was erased since; of its content nothing is left
         sample = Sample(outcome.name, offset, content.image, content.labels, content.shapes)
+        if known is None:
+            self._erased_samples.append(sample)
+            return
         if sample.content in self._samples or self._done(sample.content):
             return
         self._samples[sample.content] = sample
         self._size_bytes += sample.image.size_bytes
 
+    def _erase(self, event: AnnotationErased) -> None:
+        gone = [sample for sample in self._samples.values() if sample.image.sha256 in event.images]
+        for sample in gone:
+            del self._samples[sample.content]
+        self._erased_samples += gone
+        self._erased_images = event.images
+
     @property
     def is_full(self) -> bool:
-        """Whether the batch has enough samples or bytes."""
+        """Whether the batch has enough samples or bytes, or ends with an erasure."""
+        return bool(self._erased_images) or self._has_enough
+
+    @property
+    def _has_enough(self) -> bool:
         return len(self._samples) >= self._limits.count or self._size_bytes >= self._limits.size_bytes
 
     def closes_in_s(self, now: float) -> float | None:
@@ -74,6 +91,14 @@ class Batching:
 
     def close(self) -> Batch:
         """Return the batch and begin the next one behind it."""
-        batch = Batch(self._project, ANNOTATION_EVENTS, self._first, self._last, tuple(self._samples.values()))
+        batch = Batch(
+            project=self._project,
+            stream=ANNOTATION_EVENTS,
+            first=self._first,
+            last=self._last,
+            samples=tuple(self._samples.values()),
+            erased_samples=tuple(self._erased_samples),
+            erased_images=self._erased_images,
+        )
         self._begin(self._last + 1)
         return batch

@@ -49,6 +49,8 @@ class Batch:
     first: int
     last: int
     samples: tuple[Sample, ...] = ()
+    erased_samples: tuple[Sample, ...] = ()  # validated in the range, and erased by now
+    erased_images: tuple[str, ...] = ()  # digests: what the event at `last` erased
 
 
 def chunks(samples: Sequence[Sample], limits: Limits) -> Iterator[tuple[Sample, ...]]:

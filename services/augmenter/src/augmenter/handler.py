@@ -10,19 +10,19 @@ from typing import Protocol
 from augmenter.archive import ArchiveWriter, Contents, contents_of
 from augmenter.domain import Batch, Limits, Sample, archive_digest, chunks
 from augmenter.recipe import Recipe
+from augmenter.store import Store
 from labelstream import keys
-from labelstream.blobs.ports import BlobNotFound, Blobs
+from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected
 from labelstream.events.annotation import ImageRef
-from labelstream.events.batch import BatchAugmented, LeftOut, Member, Range
+from labelstream.events.batch import BatchAugmented, LeftOut, Member, Range, Rewritten
 from labelstream.events.envelope import Envelope
 from labelstream.labels import Shape
 from labelstream.service.health import Health
-from labelstream.service.patience import patiently
 from labelstream.values import FileRef, sha256_hex
 
 SOURCE = "augmenter"
-STORE = "object store"
+ERASED = "erased: what the annotation showed and said was erased"
 
 Variants = list[tuple[bytes, tuple[Shape, ...]]]  # of one image, the original first
 
@@ -47,11 +47,16 @@ class Augmenter:
     limits: Limits
     health: Health
 
-    async def handle(self, batch: Batch) -> Envelope:
-        """Write the archives and say so; the same batch again gives the same archives."""
+    @property
+    def store(self) -> Store:
+        """The store, which is waited for."""
+        return Store(self.blobs, self.health)
+
+    async def handle(self, batch: Batch, rewritten: tuple[Rewritten, ...] = ()) -> Envelope:
+        """Write the archives and say so, with what was `rewritten`; the same batch again gives the same archives."""
         archives: list[FileRef] = []
         members: list[Member] = []
-        left_out: list[LeftOut] = []
+        left_out = [_erased(sample) for sample in batch.erased_samples]
         for chunk in chunks(batch.samples, self.limits):
             contents, stored = await self._archive(batch.project, chunk)
             by_content = {sample.content: sample for sample in chunk}
@@ -78,6 +83,8 @@ class Augmenter:
             more_archives=tuple(archives[1:]),
             members=tuple(members),
             left_out=tuple(left_out),
+            erased_images=batch.erased_images,
+            rewritten=rewritten,
         )
         answers = f"{self.recipe.digest}/{batch.first}-{batch.last}"
         return Envelope.of(event, source=SOURCE, answers=answers, project=batch.project)
@@ -85,15 +92,12 @@ class Augmenter:
     async def _archive(self, project: str, samples: tuple[Sample, ...]) -> tuple[Contents, FileRef | None]:
         """Return what the archive of these samples holds and where it is; what is stored first stands."""
         key = keys.archive(project, archive_digest(samples, self.recipe.digest))
-        stored = await self._read(key)
+        stored = await self.store.read(key)
         if stored is None:
             contents, made = await self._make(samples)
             if made is None:
                 return contents, None
-            etag = await patiently(self.health, STORE, lambda: self.blobs.create(key, made))
-            stored = made if etag is not None else await self._read(key)
-            if stored is None:
-                raise RuntimeError(f"{key} was taken, and is gone")
+            stored = await self.store.create(key, made)
         digest = await asyncio.to_thread(sha256_hex, stored)
         return contents_of(stored), FileRef(key=key, sha256=digest, size_bytes=len(stored))
 
@@ -120,18 +124,15 @@ class Augmenter:
                 return error
 
     async def _image(self, image: ImageRef) -> bytes:
-        encoded = await self._read(image.key)
+        encoded = await self.store.read(image.key)
         if encoded is None:
-            raise Rejected("image.missing", f"the store has no {image.key}", "Send the annotation again.")
+            raise Rejected("image.missing", f"the store has no {image.key}: it was erased, or lost", "Send it again.")
         if sha256_hex(encoded) != image.sha256:
             raise Rejected("image.changed", f"{image.key} has another digest than recorded", "Restore the object.")
         return encoded
 
-    async def _read(self, key: str) -> bytes | None:
-        async def read() -> bytes | None:
-            try:
-                return (await self.blobs.get(key)).data
-            except BlobNotFound:
-                return None
 
-        return await patiently(self.health, STORE, read)
+def _erased(sample: Sample) -> LeftOut:
+    return LeftOut(
+        name=sample.name, offset=sample.offset, image=sample.image.sha256, labels=sample.labels, reason=ERASED
+    )

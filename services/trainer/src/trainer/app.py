@@ -9,7 +9,7 @@ from labelstream.blobs.leases import Leases
 from labelstream.blobs.ports import Blobs
 from labelstream.blobs.probe import probe_conditional_writes
 from labelstream.blobs.s3 import S3Blobs
-from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS, TRAINING_EVENTS
+from labelstream.events.base import ANNOTATION_EVENTS, TRAINING_EVENTS
 from labelstream.jobs.desk import Desk
 from labelstream.jobs.ports import JobQueue
 from labelstream.jobs.rabbitmq import RabbitJobQueue
@@ -24,7 +24,9 @@ from labelstream.streams.ports import Broker, Start
 from labelstream.streams.rabbitmq import RabbitBroker
 from labelstream.view import AnnotationView
 from labelstream.view.foreign import discard_if_foreign
+from labelstream.view.snapshots import restore_snapshot
 from trainer.dataset.batches import BatchIndex
+from trainer.dataset.following import follow_batches
 from trainer.domain import JobBook
 from trainer.handler import NAME, Decider
 from trainer.recipe import load_recipe
@@ -62,8 +64,9 @@ async def _decide(settings: TrainerSettings, health: Health) -> None:
 async def run(settings: TrainerSettings, health: Health, broker: Broker, blobs: Blobs, queue: JobQueue) -> None:
     """Decide until cancelled."""
     own = settings.trainer
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
-    book, view, index = JobBook(), AnnotationView(settings.state_dir / "annotations.sqlite"), BatchIndex()
+    file = settings.state_dir / "annotations.sqlite"
+    await restore_snapshot(file, blobs, health)
+    book, view, index = JobBook(), AnnotationView(file), BatchIndex()
     journal = Journal(broker, TRAINING_EVENTS, [NAME], book.fold, health)
     decider = Decider(
         journal=journal,
@@ -85,7 +88,7 @@ async def run(settings: TrainerSettings, health: Health, broker: Broker, blobs: 
         start: Start = "first" if view.position is None else view.position + 1
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(follow(broker, ANNOTATION_EVENTS, start, view.apply, health, caught_up=view.commit))
-            tasks.create_task(follow(broker, BATCH_EVENTS, "first", index.fold, health))
+            tasks.create_task(follow_batches(broker, blobs, index, health))
             tasks.create_task(every(own.poll_s, decider.tick, health))
     finally:
         await journal.close()

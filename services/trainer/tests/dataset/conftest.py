@@ -15,9 +15,9 @@ import pytest
 from labelstream import keys
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.classes import ClassSchema
-from labelstream.events.annotation import Annotation, AnnotationSettled, ImageRef, Outcome
+from labelstream.events.annotation import Annotation, AnnotationErased, AnnotationSettled, ImageRef, Outcome
 from labelstream.events.base import ANNOTATION_EVENTS
-from labelstream.events.batch import BatchAugmented, LeftOut, Member, Range, Variant
+from labelstream.events.batch import BatchAugmented, LeftOut, Member, Range, Rewritten, Variant
 from labelstream.events.envelope import Envelope
 from labelstream.labels import Box, Shape, labels_digest, yolo_lines
 from labelstream.values import FileRef, Position, digest_of, sha256_hex
@@ -67,6 +67,18 @@ class Scribe:
                 annotation=drawn,
             )
         )
+
+    def erase(self, name: str, *images: int) -> int:
+        """Erase an annotation and its images; return the offset."""
+        self.offset += 1
+        event = AnnotationErased(
+            input=Position(stream="annotations", offset=self.offset),
+            message_key=f"{self.offset}",
+            names=(name,),
+            images=tuple(sha256_hex(f"image {image}".encode()) for image in images),
+        )
+        self.view.apply(self.offset, Envelope.of(event, source="t", answers=f"{self.offset}", project="default"))
+        return self.offset
 
     def say(self, name: str, outcome: Any, *, validated: bool = False) -> int:
         """Validate, unvalidate or delete an annotation."""
@@ -125,6 +137,32 @@ class Archivist:
             left_out=tuple(left_out),
         )
         return Envelope.of(event, source="augmenter", answers=f"{first}", project="default")
+
+    async def erased(self, first: int, last: int, images: Sequence[int], before: Sequence[Envelope]) -> Envelope:
+        """Answer a range that ends with the erasure of `images`, which stand in the archives of `before`."""
+        gone = {sha256_hex(f"image {image}".encode()) for image in images}
+        rewritten = []
+        for batch in before:
+            assert isinstance(batch.event, BatchAugmented)
+            archive = batch.event.archive
+            if archive is not None and gone & {member.image for member in batch.event.members}:
+                rewritten.append(await self._rewritten(archive.key, gone))
+        event = BatchAugmented(
+            input=Range(stream=ANNOTATION_EVENTS, first=first, last=last),
+            recipe=self.recipe,
+            erased_images=tuple(gone),
+            rewritten=tuple(rewritten),
+        )
+        return Envelope.of(event, source="augmenter", answers=f"{first}", project="default")
+
+    async def _rewritten(self, key: str, gone: set[str]) -> Rewritten:
+        with tarfile.open(fileobj=io.BytesIO((await self.blobs.get(key)).data)) as tar:
+            names = [name for name in tar.getnames() if name[:16] not in {image[:16] for image in gone}]
+            files = {name: tar.extractfile(name).read() for name in names}  # type: ignore[union-attr]
+        said = Rewritten(archive=key, by=await self._store(files) if files else None)
+        await self.blobs.put(keys.forwarding(key), said.model_dump_json().encode())
+        await self.blobs.delete(key)
+        return said
 
     async def _store(self, files: dict[str, bytes]) -> FileRef:
         buffer = io.BytesIO()

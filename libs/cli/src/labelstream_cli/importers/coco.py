@@ -29,16 +29,18 @@ def read(folder: Path, collector: Collector) -> ImportedFolder:
     """Read the folder. Classes come in the order of their category ids."""
     reading = _Reading(folder, collector)
     for path in _files(folder):
+        name = str(path.relative_to(folder))
         try:
             content = json.loads(path.read_text(encoding="utf-8-sig"))
             reading.take(path, content)
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            collector.leave_out(str(path.relative_to(folder)), f"can't be read: {error}")
+            collector.leave_out(name, "labels unreadable", f"can't be read: {error}")
         except (KeyError, TypeError, ValueError, AttributeError) as error:  # JSON of another shape
-            collector.leave_out(str(path.relative_to(folder)), f"is not what COCO describes: {error!r}")
+            collector.leave_out(name, "labels unreadable", f"is not what COCO describes: {error!r}")
     if not reading.categories:
         raise Misconfigured(f"no file in {folder} could be read:\n" + "\n".join(map(str, collector.problems)))
-    return collector.finish(name for _, name in sorted(reading.categories.items()))
+    numbered = dict(sorted(reading.categories.items()))
+    return collector.finish(numbered.values(), numbered)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -76,7 +78,7 @@ class _Reading:
             name = str(PurePosixPath(file_name).with_suffix(""))
             found = self._find(path.parent, file_name)
             if found is None:
-                self.collector.leave_out(name, f"there is no image {file_name}")
+                self.collector.leave_out(name, "label without an image", f"there is no image {file_name}")
                 continue
             self.collector.add(name, found, self._boxes(name, image, annotations[image["id"]]), split)
 
@@ -94,11 +96,11 @@ class _Reading:
         for one in annotations:
             class_name = self.categories.get(one.get("category_id", -1))
             if one.get("iscrowd"):
-                self.collector.leave_out(name, f"a crowd of {class_name} is no single object")
+                self.collector.leave_out(name, "label is no box", f"a crowd of {class_name} is no single object")
             elif class_name is None:
-                self.collector.leave_out(name, f"there is no category {one.get('category_id')}")
+                self.collector.leave_out(name, "no such class", f"there is no category {one.get('category_id')}")
             elif len(one.get("bbox") or ()) != 4:
-                self.collector.leave_out(name, f"an annotation of {class_name} has no bbox")
+                self.collector.leave_out(name, "label is no box", f"an annotation of {class_name} has no bbox")
             else:
                 x, y, w, h = map(float, one["bbox"])
                 yield Corners(class_name, x / width, y / height, (x + w) / width, (y + h) / height)

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from labelstream.values import Split
+
+Reason = Literal[
+    "archive entry refused",
+    "box outside the image",
+    "box without area",
+    "class dropped by the map",
+    "image unreadable",
+    "image without labels",
+    "label is no box",
+    "label without an image",
+    "labels unreadable",
+    "name used twice",
+    "message not allowed",
+    "no such class",
+    "split contradicted",
+    "video unreadable",
+]
 
 
 @dataclass(frozen=True)
@@ -27,13 +44,16 @@ class NamedBox:
 
 @dataclass(frozen=True)
 class Imported:
-    """One annotated image."""
+    """One annotated image: a file, or a frame of a video."""
 
     name: str  # its path below the folder's images, without the suffix
-    image_path: Path
+    image_path: Path  # of a frame: the video
     medium: str  # the photo or video that it came from
     split: Split | None
     boxes: tuple[NamedBox, ...]
+    frame: int | None = None  # its number in the video, from 0
+    validated: bool = True  # whether a person has said that the boxes are right
+    deleted: bool = False  # to be deleted once it is there, so that its name keeps its history
 
 
 @dataclass(frozen=True)
@@ -42,6 +62,7 @@ class Problem:
 
     name: str
     reason: str
+    kind: Reason
 
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}"
@@ -51,10 +72,11 @@ class Problem:
 class ImportedFolder:
     """A folder that was read: its images in order, its classes, and what was left out."""
 
-    form: str  # "YOLO", "COCO" or "PASCAL VOC"
+    form: str  # "YOLO", "COCO", "PASCAL VOC", "Azaion", "videos" or "images without labels"
     classes: tuple[str, ...]
     images: tuple[Imported, ...]
     problems: tuple[Problem, ...]
+    class_ids: Mapping[int, str] = field(default_factory=dict)  # as the source numbers them
 
     def __iter__(self) -> Iterator[Imported]:
         return iter(self.images)

@@ -31,18 +31,18 @@ def read(folder: Path, collector: Collector) -> ImportedFolder:
         name = name_of(path, annotations)
         image = images.pop(name, None)
         if image is None:
-            collector.leave_out(name, f"there is no image of this name in {_IMAGES}")
+            collector.leave_out(name, "label without an image", f"there is no image of this name in {_IMAGES}")
             continue
         try:
             root = ET.parse(path).getroot()  # noqa: S314  expat itself limits what entities may grow to
             boxes = list(_boxes(collector, name, root, _size(root, image)))
         except (ET.ParseError, OSError, UnicodeDecodeError, UnidentifiedImageError) as error:
-            collector.leave_out(name, f"{path.name} can't be read: {error}")
+            collector.leave_out(name, "labels unreadable", f"{path.name} can't be read: {error}")
             continue
         names.update(box.name for box in boxes)
         collector.add(name, image, boxes)
     for name in images:
-        collector.leave_out(name, f"there is no file {name}.xml in {_ANNOTATIONS}")
+        collector.leave_out(name, "image without labels", f"there is no file {name}.xml in {_ANNOTATIONS}")
     return collector.finish(sorted(names))
 
 
@@ -65,9 +65,9 @@ def _boxes(collector: Collector, name: str, root: ET.Element, size: tuple[float,
         try:
             x1, y1, x2, y2 = (float(thing.findtext(f"bndbox/{field}", "")) for field in _FIELDS)
         except ValueError:
-            collector.leave_out(name, f"object {number} has no box")
+            collector.leave_out(name, "label is no box", f"object {number} has no box")
             continue
         if not class_name:
-            collector.leave_out(name, f"object {number} has no name")
+            collector.leave_out(name, "label is no box", f"object {number} has no name")
             continue
         yield Corners(class_name, x1 / width, y1 / height, x2 / width, y2 / height)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import yaml
@@ -17,14 +18,29 @@ LOOKS = "images/ and labels/ (at the top, or in train/, val/ and test/), and dat
 _NAMES_FILES = ("classes.txt", "obj.names", "labels/classes.txt")
 
 
+@dataclass(frozen=True)
+class ClassNames:
+    """What the class numbers of label files mean; without names a class goes by its number."""
+
+    listed: tuple[str, ...] | None
+
+    def of(self, number: float) -> str:
+        """Return the name of a class. Raises IndexError when there is none of this number."""
+        if number < 0 or number != int(number):
+            raise IndexError
+        return str(int(number)) if self.listed is None else self.listed[int(number)]
+
+
 def fits(folder: Path) -> bool:
-    """Say whether a folder has this form."""
-    return bool(_image_folders(folder))
+    """Say whether a folder has this form; not where it only wraps one that has, and that lists its classes itself."""
+    places = [images.parent for images in _image_folders(folder)]
+    wraps = len(places) == 1 and places[0] != folder and listed_names(folder) is None
+    return bool(places) and not (wraps and listed_names(places[0]) is not None)
 
 
 def read(folder: Path, collector: Collector) -> ImportedFolder:
     """Read the folder. An image without a label file shows nothing of interest. Raises Misconfigured."""
-    names = _class_names(folder)
+    names = class_names(folder, collector)
     for images in _image_folders(folder):
         labels = images.parent / "labels"
         seen: set[Path] = set()
@@ -37,25 +53,56 @@ def read(folder: Path, collector: Collector) -> ImportedFolder:
             where = PurePosixPath(images.parent.relative_to(folder)) / PurePosixPath(below).parent
             _add(collector, name, path, labels / below, names, where)
         for label in sorted(labels.rglob("*.txt")):
-            if label.relative_to(labels) not in seen and label.name != "classes.txt":
-                collector.leave_out(str(label.relative_to(folder)), "there is no image for this label file")
-    return collector.finish(names)
+            lost = label.relative_to(labels) not in seen and label not in collector.claimed
+            if lost and label.name != "classes.txt":
+                reason = "there is no image for this label file"
+                collector.leave_out(str(label.relative_to(folder)), "label without an image", reason)
+    listed = names.listed or _numbers_in(collector)
+    return collector.finish(listed, dict(enumerate(names.listed or ())))
+
+
+def class_names(folder: Path, collector: Collector) -> ClassNames:
+    """Return what a folder says of its classes. Raises Misconfigured when it says nothing and numbers will not do."""
+    listed = listed_names(folder)
+    if listed is None and not collector.options.numbered:
+        raise Misconfigured(
+            f"{folder} does not say its classes: neither data.yaml (with names) nor classes.txt is there. "
+            "--map 0=NAME --map 1=NAME, or --class-map FILE, names them"
+        )
+    return ClassNames(listed)
+
+
+def listed_names(folder: Path) -> tuple[str, ...] | None:
+    """Return the class names that a folder's data.yaml or classes.txt lists, or None. Raises Misconfigured."""
+    for path in [folder / "data.yaml", *sorted(folder.glob("*.yaml")), *sorted(folder.glob("*.yml"))]:
+        names = _names_in_yaml(path) if path.is_file() else None
+        if names:
+            return tuple(names)
+    for path in (folder / name for name in _NAMES_FILES):
+        if path.is_file():
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            return tuple(line.strip() for line in lines if line.strip())
+    return None
+
+
+def boxes_in(collector: Collector, name: str, label: Path, names: ClassNames) -> list[Corners] | None:
+    """Return the boxes of an image's label file; None when it holds no line that can be used, which is reported."""
+    try:
+        text = label.read_text(encoding="utf-8-sig") if label.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        collector.leave_out(name, "labels unreadable", f"its label file can't be read: {error}")
+        return None
+    boxes = list(_boxes(collector, name, text, names))
+    if text.strip() and not boxes:
+        reason = "none of its label file's lines is a box, so it is not sent as an empty image"
+        collector.leave_out(name, "labels unreadable", reason)
+        return None
+    return boxes
 
 
 def _image_folders(folder: Path) -> list[Path]:
     places = [folder, *sorted(child for child in folder.iterdir() if child.is_dir())]
     return [place / "images" for place in places if (place / "images").is_dir() and (place / "labels").is_dir()]
-
-
-def _class_names(folder: Path) -> list[str]:
-    for path in [folder / "data.yaml", *sorted(folder.glob("*.yaml")), *sorted(folder.glob("*.yml"))]:
-        names = _names_in_yaml(path) if path.is_file() else None
-        if names:
-            return names
-    for path in (folder / name for name in _NAMES_FILES):
-        if path.is_file():
-            return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    raise Misconfigured(f"{folder} does not say its classes: neither data.yaml (with names) nor classes.txt is there")
 
 
 def _names_in_yaml(path: Path) -> list[str] | None:
@@ -70,37 +117,27 @@ def _names_in_yaml(path: Path) -> list[str] | None:
     return [str(name) for name in names] if isinstance(names, list) else None
 
 
-def _add(collector: Collector, name: str, image: Path, label: Path, names: list[str], where: PurePosixPath) -> None:
-    try:
-        text = label.read_text(encoding="utf-8-sig") if label.is_file() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        collector.leave_out(name, f"its label file can't be read: {error}")
-        return
-    boxes = list(_boxes(collector, name, text, names))
-    if text.strip() and not boxes:
-        collector.leave_out(name, "none of its label file's lines is a box, so it is not sent as an empty image")
-        return
-    collector.add(name, image, boxes, split_in(where))
+def _add(collector: Collector, name: str, image: Path, label: Path, names: ClassNames, where: PurePosixPath) -> None:
+    boxes = boxes_in(collector, name, label, names)
+    if boxes is not None:
+        collector.add(name, image, boxes, split_in(where))
 
 
-def _boxes(collector: Collector, name: str, text: str, names: list[str]) -> Iterator[Corners]:
+def _numbers_in(collector: Collector) -> list[str]:
+    return sorted({box.name for image in collector.images for box in image.boxes}, key=lambda name: (len(name), name))
+
+
+def _boxes(collector: Collector, name: str, text: str, names: ClassNames) -> Iterator[Corners]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
             first, *rest = map(float, line.split())
-            class_name = names[_class_id(first)]
-            yield Corners(class_name, *_corners(rest))
+            yield Corners(names.of(first), *_corners(rest))
         except IndexError:
-            collector.leave_out(name, f"line {number}: there is no class {line.split()[0]}")
-        except ValueError as error:
-            collector.leave_out(name, f"line {number} is no box: {error}")
-
-
-def _class_id(value: float) -> int:
-    if value < 0 or value != int(value):
-        raise IndexError
-    return int(value)
+            collector.leave_out(name, "no such class", f"line {number}: there is no class {line.split()[0]}")
+        except (ValueError, OverflowError) as error:  # a class of inf has no integer
+            collector.leave_out(name, "label is no box", f"line {number} is no box: {error}")
 
 
 def _corners(values: list[float]) -> tuple[float, float, float, float]:

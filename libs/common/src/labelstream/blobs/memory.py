@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from labelstream.blobs.ports import Blob, BlobChanged, BlobInfo, BlobNotFound
+from labelstream.blobs.ports import Blob, BlobChanged, BlobInfo, BlobNotFound, BlobTooLarge
 from labelstream.errors import Unavailable
 
 
@@ -42,12 +42,14 @@ class MemoryBlobs:
             raise BlobChanged(key)
         return self._store(key, data)
 
-    async def get(self, key: str) -> Blob:
-        """Read an object whole."""
+    async def get(self, key: str, most_bytes: int | None = None) -> Blob:
+        """Read an object whole, if it has no more than `most_bytes`."""
         await self._answer()
         if key not in self._objects:
             raise BlobNotFound(key)
         data, etag, _ = self._objects[key]
+        if most_bytes is not None and len(data) > most_bytes:
+            raise BlobTooLarge(key, len(data))
         return Blob(data, etag)
 
     async def get_range(self, key: str, start: int, end: int) -> bytes:

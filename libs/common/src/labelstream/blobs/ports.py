@@ -17,6 +17,16 @@ class BlobChanged(Exception):
     """The object is not the one that the caller had seen (its ETag differs), or exists no more."""
 
 
+class BlobTooLarge(Exception):
+    """The object is larger than the caller would read."""
+
+    def __init__(self, key: str, size_bytes: int) -> None:
+        """Say which object it is and how large."""
+        super().__init__(f"{key} has {size_bytes} bytes")
+        self.key = key
+        self.size_bytes = size_bytes
+
+
 @dataclass(frozen=True)
 class BlobInfo:
     """What the store says about an object."""
@@ -51,8 +61,8 @@ class Blobs(Protocol):
         """Write over the object that has `etag`; return the new ETag. Raises BlobChanged."""
         ...
 
-    async def get(self, key: str) -> Blob:
-        """Read an object whole. Raises BlobNotFound."""
+    async def get(self, key: str, most_bytes: int | None = None) -> Blob:
+        """Read an object whole. Raises BlobNotFound, or BlobTooLarge before it reads more than `most_bytes`."""
         ...
 
     async def get_range(self, key: str, start: int, end: int) -> bytes:

@@ -1,11 +1,12 @@
-"""An S3 bucket through boto3, whose blocking calls run in threads."""
+"""An S3 bucket in threads: the hot calls through obstore, and everything through boto3."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -16,8 +17,9 @@ import boto3
 from botocore.config import Config
 from s3transfer.manager import TransferConfig, TransferManager
 
-from labelstream.blobs.ports import Blob, BlobChanged, BlobInfo, BlobNotFound
+from labelstream.blobs.ports import Blob, BlobChanged, BlobInfo, BlobNotFound, BlobTooLarge
 from labelstream.blobs.s3_errors import STORE, OutOfRange, translated
+from labelstream.blobs.s3_quick import QuickBucket, Unsettled
 from labelstream.errors import Unavailable
 from labelstream.service.health import Health
 from labelstream.service.settings import StoreSettings
@@ -38,6 +40,8 @@ class S3Blobs:
         self.bucket = bucket
         self._health = health
         self._page_size = page_size
+        self._process = os.getpid()
+        self._quick = QuickBucket(settings, bucket)
         self._client = _client(settings)
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix=f"s3-{bucket}")
         self._transfers = TransferManager(
@@ -67,19 +71,18 @@ class S3Blobs:
         except BlobNotFound as error:
             raise BlobChanged(str(error)) from error
 
-    async def get(self, key: str) -> Blob:
-        """Read an object whole."""
-        return await self._call(key, "reading", lambda: self._get(key))
+    async def get(self, key: str, most_bytes: int | None = None) -> Blob:
+        """Read an object whole, if it has no more than `most_bytes`."""
+        return await self._call(key, "reading", lambda: self._get(key, most_bytes))
 
     async def get_range(self, key: str, start: int, end: int) -> bytes:
         """Read bytes [start, end) of an object; fewer where it ends earlier."""
         if end <= start:
             return b""
         try:
-            blob = await self._call(key, "reading", lambda: self._get(key, Range=f"bytes={start}-{end - 1}"))
+            return await self._call(key, "reading", lambda: self._get_range(key, start, end))
         except OutOfRange:
             return b""
-        return blob.data
 
     async def head(self, key: str) -> BlobInfo | None:
         """Describe an object; None when there is none."""
@@ -130,6 +133,8 @@ class S3Blobs:
             with translated(self.bucket, key, right):
                 return work()
 
+        if os.getpid() != self._process:
+            raise RuntimeError("this bucket was opened before the process was forked: open it in each process")
         try:
             result = await asyncio.get_running_loop().run_in_executor(self._pool, translate)
         except Unavailable as error:
@@ -139,12 +144,25 @@ class S3Blobs:
         return result
 
     def _put(self, key: str, data: bytes, **condition: str) -> str:
+        with suppress(Unsettled):
+            return self._quick.put(key, data, condition)
         return str(self._client.put_object(Bucket=self.bucket, Key=key, Body=data, **condition)["ETag"])
 
-    def _get(self, key: str, **part: str) -> Blob:
-        found = self._client.get_object(Bucket=self.bucket, Key=key, **part)
+    def _get(self, key: str, most_bytes: int | None) -> Blob:
+        with suppress(Unsettled):
+            return self._quick.get(key, most_bytes)
+        found = self._client.get_object(Bucket=self.bucket, Key=key)
         with found["Body"] as body:
+            if most_bytes is not None and found["ContentLength"] > most_bytes:
+                raise BlobTooLarge(key, found["ContentLength"])
             return Blob(body.read(), found["ETag"])
+
+    def _get_range(self, key: str, start: int, end: int) -> bytes:
+        with suppress(Unsettled):
+            return self._quick.get_range(key, start, end)
+        found = self._client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes={start}-{end - 1}")
+        with found["Body"] as body:
+            return bytes(body.read())
 
     async def _pages(self, prefix: str) -> AsyncGenerator[Any, None]:
         token: dict[str, str] = {}

@@ -12,6 +12,7 @@ from labelstream.labels import Shape
 from labelstream.values import FileRef, Position, Sha256, Split, Value
 
 Asked = Literal["created", "edited", "validated", "deleted", "schema_changed", "erased"]
+SettledAs = Literal["edited", "validated", "deleted", "superseded", "expired"]
 
 OutcomeKind = Literal[
     "recorded",
@@ -62,7 +63,7 @@ class Settlement(Value):
     name: str = Field(description="the annotation")
     input: Position = Field(description="the message that was held")
     asked: Asked = Field(description="edited, validated or deleted")
-    outcome: Literal["edited", "validated", "deleted", "superseded", "expired"]
+    outcome: SettledAs
 
 
 class Note(Value):
@@ -127,3 +128,4 @@ class AnnotationErased(Event):
     names: tuple[str, ...] = Field(description="the annotations that are no more")
     images: tuple[Sha256, ...] = Field((), description="digests of the images that were removed")
     kept_images: tuple[Sha256, ...] = Field((), description="images that another annotation still shows")
+    remaining: int = Field(0, description="annotations that this event had no room for: ask again")

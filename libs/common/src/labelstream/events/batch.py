@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
+import msgpack
+from pydantic import Field, ValidationError
 
+from labelstream.errors import Rejected
 from labelstream.events.base import BATCH_EVENTS, Event
 from labelstream.values import FileRef, Sha256, Value
 
@@ -50,7 +52,26 @@ class LeftOut(Value):
     reason: str
 
 
-class BatchAugmented(Event):
+class Rewritten(Value):
+    """An archive that held erased images and is gone; what else was in it lies elsewhere, under the same paths."""
+
+    archive: str = Field(description="key of the archive that is gone")
+    by: FileRef | None = Field(None, description="the archive that took its place; null when nothing survives")
+
+
+class BatchLists(Value):
+    """The lists of a batch event, which may become too long for a message."""
+
+    more_archives: tuple[FileRef, ...] = Field((), description="when one event validated more than an archive holds")
+    members: tuple[Member, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    erased_images: tuple[Sha256, ...] = Field(
+        (), description="images that the last event of the range erased: no archive shows them any more"
+    )
+    rewritten: tuple[Rewritten, ...] = Field((), description="archives of the project that held erased images")
+
+
+class BatchAugmented(BatchLists, Event):
     """An archive holds the variants of every annotation validated in a range of `annotation-events`."""
 
     type: ClassVar[str] = "batch.augmented"
@@ -59,6 +80,23 @@ class BatchAugmented(Event):
     input: Range = Field(description="every event of the project in this range is answered by this one")
     recipe: Sha256 = Field(description="digest of the augmentation recipe and its library versions")
     archive: FileRef | None = Field(None, description="null when nothing in the range was validated anew")
-    more_archives: tuple[FileRef, ...] = Field((), description="when one event validated more than an archive holds")
-    members: tuple[Member, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    lists: FileRef | None = Field(
+        None, description="a MessagePack object that holds all lists of the event, when they are too long for a message"
+    )
+
+    def packed_lists(self) -> bytes:
+        """Return the lists as MessagePack."""
+        lists = self.model_dump(mode="python", include=set(BatchLists.model_fields), exclude_none=True)
+        return bytes(msgpack.packb(lists))
+
+    def without_lists(self, lists: FileRef) -> BatchAugmented:
+        """Return the event as it travels when its lists lie in an object of the store."""
+        return self.model_copy(update={**dict(BatchLists()), "lists": lists})
+
+    def with_lists(self, packed: bytes) -> BatchAugmented:
+        """Return the whole event. Raises Rejected when these are not the lists of a batch."""
+        try:
+            lists = BatchLists.model_validate(msgpack.unpackb(packed))
+        except (ValidationError, ValueError, msgpack.UnpackException) as error:
+            raise Rejected("batch.lists_malformed", f"{error}", "Restore the object that the event names.") from error
+        return self.model_copy(update={**dict(lists), "lists": None})

@@ -20,6 +20,11 @@ HANDLING = Histogram(
     ["stream"],
     buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600),
 )
+ASKED_AGAIN = Counter(
+    "labelstream_store_asked_again_total",
+    "Calls to the object store that its quick client did not settle, so that boto3 was asked, by the former's error",
+    ["error"],
+)
 
 
 class HealthCollector(Collector):

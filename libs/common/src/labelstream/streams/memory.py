@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_left
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,10 @@ from labelstream.streams.message import Delivery, Message
 from labelstream.streams.ports import Retention, Start
 
 GAP_EVERY = 7  # a broker's own records use up offsets too
+
+
+def _offset(delivery: Delivery) -> int:
+    return delivery.offset
 
 
 class _Changes:
@@ -47,7 +52,7 @@ class _Stream:
 
 
 class MemoryBroker:
-    """Streams that live as long as this object. Nothing is evicted."""
+    """Streams that live as long as this object. Nothing is evicted but by `evict`."""
 
     def __init__(self) -> None:
         self._streams: dict[str, _Stream] = {}
@@ -64,10 +69,10 @@ class MemoryBroker:
         self._away = away
         self._changes.tell()
 
-    async def ensure_stream(self, stream: str, retention: Retention = Retention()) -> None:  # noqa: B008 -- frozen
+    async def ensure_stream(self, stream: str, retention: Retention | None = Retention()) -> None:  # noqa: B008 -- frozen
         """Create the stream when it is missing."""
         self._check_here()
-        self._streams.setdefault(stream, _Stream(retention))
+        self._streams.setdefault(stream, _Stream(retention or Retention()))
         self._changes.tell()
 
     def reader(self, stream: str, start: Start) -> MemoryReader:
@@ -81,6 +86,11 @@ class MemoryBroker:
     async def last_publishing_id(self, stream: str, publisher: str) -> int:
         """Return the highest publishing id stored for `publisher`; 0 when there is none."""
         return self._existing(stream).last_ids.get(publisher, 0)
+
+    async def first_offset(self, stream: str) -> int | None:
+        """Return where the stream begins, or None when it is empty."""
+        stored = self._existing(stream).stored
+        return stored[0].offset if stored else None
 
     async def last_offset(self, stream: str) -> int | None:
         """Return the offset of the last message, or None when the stream is empty."""
@@ -99,6 +109,11 @@ class MemoryBroker:
         """Remove a stream with all that is in it; it may be created anew."""
         del self._streams[stream]
         self._changes.tell()
+
+    def evict(self, stream: str, before: int) -> None:
+        """Remove what lies before an offset, as retention does."""
+        stored = self._existing(stream).stored
+        del stored[: bisect_left(stored, before, key=_offset)]
 
     async def store(self, stream: str, publisher: str, messages: Sequence[tuple[int, bytes]]) -> None:
         """Store what is new under the publisher's name, once the broker and the stream are there."""
@@ -136,9 +151,10 @@ class MemoryReader:
     def __init__(self, broker: MemoryBroker, stream: str, start: Start) -> None:
         self._broker = broker
         self._stream = stream
-        self._start = start
-        self._behind: int | None = None  # how many messages of the stream lie behind us
+        self._next = start
+        self._at: list[Delivery] | None = None  # the stream that we are attached to
         self._closed = False
+        self.attached = 0
 
     async def read(self, at_most: int = 100, wait_s: float = 1.0) -> list[Delivery]:
         """Return the next messages; an empty list when none came within `wait_s` seconds."""
@@ -155,16 +171,24 @@ class MemoryReader:
         self._closed = True
 
     def _take(self, at_most: int) -> list[Delivery]:
-        stored = self._broker.stored(self._stream)
+        stored = self._attach()
         if stored is None:
             return []
-        if self._behind is None:
-            self._behind = len(stored) if self._start == "next" else 0
-        while isinstance(self._start, int) and self._behind < len(stored) and stored[self._behind].offset < self._start:
-            self._behind += 1
-        taken = stored[self._behind : self._behind + at_most]
-        self._behind += len(taken)
+        if self._next == "next":
+            self._next = stored[-1].offset + 1 if stored else "first"
+        at = 0 if self._next == "first" else bisect_left(stored, self._next, key=_offset)
+        taken = stored[at : at + at_most]
+        if taken:
+            self._next = taken[-1].offset + 1
         return taken
+
+    def _attach(self) -> list[Delivery] | None:
+        """Return the stream's messages; one that was away or is another since counts as attached anew."""
+        stored = self._broker.stored(self._stream)
+        if stored is not None and stored is not self._at:
+            self.attached += 1
+        self._at = stored
+        return stored
 
 
 class MemoryPublisher:

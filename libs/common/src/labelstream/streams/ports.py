@@ -22,6 +22,11 @@ class Retention:
 class Reader(Protocol):
     """One stream, read in order from an offset. Outlives the loss of the broker: it waits and goes on."""
 
+    @property
+    def attached(self) -> int:
+        """How often it was attached to the stream; each time that may be another stream of the same name."""
+        ...
+
     async def read(self, at_most: int = 100, wait_s: float = 1.0) -> list[Delivery]:
         """Return the next messages; an empty list when none came within `wait_s` seconds.
 
@@ -57,8 +62,11 @@ class Publisher(Protocol):
 class Broker(Protocol):
     """Where streams live."""
 
-    async def ensure_stream(self, stream: str, retention: Retention = Retention()) -> None:
-        """Create the stream when it is missing."""
+    async def ensure_stream(self, stream: str, retention: Retention | None = Retention()) -> None:
+        """Create the stream when it is missing.
+
+        One that exists must have this retention, or any when `retention` is None. Raises Unavailable, Misconfigured.
+        """
         ...
 
     def reader(self, stream: str, start: Start) -> Reader:
@@ -71,6 +79,13 @@ class Broker(Protocol):
 
     async def last_publishing_id(self, stream: str, publisher: str) -> int:
         """Return the highest publishing id stored for `publisher`; 0 when there is none. Raises Unavailable."""
+        ...
+
+    async def first_offset(self, stream: str) -> int | None:
+        """Return where the stream begins, None when it is empty: at 0, or behind what retention removed.
+
+        That may be an offset just before the first message. Raises Unavailable.
+        """
         ...
 
     async def last_offset(self, stream: str) -> int | None:

@@ -26,15 +26,17 @@ class RabbitBroker:
         self._outages = Outages(health)
         self._open: WeakSet[RabbitReader | RabbitPublisher] = WeakSet()
 
-    async def ensure_stream(self, stream: str, retention: Retention = Retention()) -> None:  # noqa: B008 -- frozen
+    async def ensure_stream(self, stream: str, retention: Retention | None = Retention()) -> None:  # noqa: B008 -- frozen
         """Create the stream when it is missing. Raises Unavailable, and Misconfigured when it exists otherwise."""
-        arguments = _arguments(retention)
+        arguments = _arguments(retention or Retention())
         async with self._links.any_node(f"creating {stream}") as link:
             try:
                 await link.create_stream(stream, arguments)
             except exceptions.StreamAlreadyExists:
                 return
             except exceptions.PreconditionFailed as error:
+                if retention is None:
+                    return
                 raise Misconfigured(
                     f"stream {stream} exists with another retention than {arguments or 'none'}:"
                     " set the retention that it has, or delete the stream if its messages may go"
@@ -57,6 +59,11 @@ class RabbitBroker:
         """Return the highest publishing id stored for `publisher`; 0 when there is none."""
         async with self._links.of_stream(stream, f"asking for {publisher}'s last id in {stream}") as link:
             return await link.last_publishing_id(publisher)
+
+    async def first_offset(self, stream: str) -> int | None:
+        """Return where the stream begins, or None when it is empty."""
+        async with self._links.of_stream(stream, f"asking for the beginning of {stream}") as link:
+            return await link.first_offset()
 
     async def last_offset(self, stream: str) -> int | None:
         """Return the offset of the last message, or None when the stream is empty."""

@@ -105,17 +105,27 @@ class Link(Client):  # type: ignore[misc]  # mypy does not look into rstream
         """Start to receive chunks, at most `credit` of them before more credit is given."""
         await self.subscribe(self.stream, ONLY, schema.OffsetSpec.from_params(*spec), initial_credit=credit)
 
-    async def last_offset(self) -> int | None:
-        """Return the offset of the last message, or None when the stream is empty.
+    async def first_offset(self) -> int | None:
+        """Return the offset at which the first chunk begins, or None when the stream is empty."""
+        chunk = await self._chunk_at(OffsetType.FIRST)
+        return None if chunk is None else int(chunk.chunk_first_offset)
 
-        One process of the broker serves one connection: it sends the last chunk while it answers the
+    async def last_offset(self) -> int | None:
+        """Return the offset of the last message, or None when the stream is empty."""
+        chunk = await self._chunk_at(OffsetType.LAST)
+        return None if chunk is None else int(chunk.chunk_first_offset + chunk.num_records - 1)
+
+    async def _chunk_at(self, where: OffsetType) -> Any:
+        """Return the stream's first or last chunk, None when there is none.
+
+        One process of the broker serves one connection: it sends the chunk while it answers the
         subscription, before it answers a later question. No chunk before that answer: an empty stream.
         """
-        await self.follow((OffsetType.LAST, None), credit=1)
+        await self.follow((where, None), credit=1)
         await self.stream_exists(self.stream)
         chunk = None if self._frames[ONLY].empty() else await self.next_chunk()
         await self.unsubscribe(ONLY)
-        return None if chunk is None else chunk.chunk_first_offset + chunk.num_records - 1
+        return chunk
 
     async def last_publishing_id(self, publisher: str) -> int:
         """Return the highest publishing id that the broker stored for `publisher`; 0 for none."""

@@ -39,6 +39,7 @@ class RabbitReader:
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self.attached = 0
 
     async def read(self, at_most: int = 100, wait_s: float = 1.0) -> list[Delivery]:
         """Return the next messages; the first call attaches to the stream. Raises Misconfigured when refused."""
@@ -93,6 +94,7 @@ class RabbitReader:
                 self._next = "first" if last is None else last + 1
             at = (OffsetType.FIRST, None) if self._next == "first" else (OffsetType.OFFSET, self._next)
             await link.follow(at, credit=CREDIT)
+        self.attached += 1
 
     async def _pump(self, link: Link) -> None:
         while True:

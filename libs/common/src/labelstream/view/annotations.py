@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 
-from labelstream.events.annotation import AnnotationSettled
+from labelstream.classes import ClassSchema
+from labelstream.events.annotation import AnnotationErased, AnnotationSettled
 from labelstream.events.envelope import Envelope
 from labelstream.values import Position, Split
-from labelstream.view import queries, tables
+from labelstream.view import erasing, queries, tables, waiting
 from labelstream.view.content import unpack
-from labelstream.view.entry import Counts, Entry, Held
+from labelstream.view.entry import Counts, Entry, HeldMessage, Status, ToErase
 from labelstream.view.fold import Fold, short_key
+from labelstream.view.foreseeing import Foreseen
 
 COMMIT_EVERY = 1000  # events; what is lost in a crash is folded again
 _NEWEST = 2**63 - 1  # no offset is higher
@@ -29,50 +33,71 @@ class AnnotationView:
     def _begin(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._fold = Fold(connection)
+        self._foreseen = Foreseen(connection)
         self._uncommitted = 0
-        self._tentative = False
-        row = connection.execute("SELECT value FROM meta WHERE key = 'position'").fetchone()
-        self.position: int | None = row[0] if row else None  # the last offset folded
+        self._projects: dict[str, int] = {}  # their ids
+        meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+        self.position: int | None = meta.get("position")  # the last offset folded
+        self.tail: str | None = meta.get("tail")  # the id of the event there
 
     # ---- writing
 
     def apply(self, offset: int, envelope: Envelope) -> None:
         """Fold the event at `offset`; one that was folded before does nothing, other types only move `position`."""
+        if self._foreseen.confirms(offset, envelope.id):
+            return
+        if self._foreseen.waiting:
+            self._fold_what_came_instead()
         if self.position is not None and offset <= self.position:
             return
         if not self._connection.in_transaction:
             self._connection.execute("BEGIN")
         if isinstance(envelope.event, AnnotationSettled):
             self._fold.settled(offset, envelope.project, envelope.event)
-        self.position = offset
+        elif isinstance(envelope.event, AnnotationErased):
+            self._fold.erased(offset, envelope.project, envelope.event)
+        self.position, self.tail = offset, envelope.id
         self._uncommitted += 1
-        if self._uncommitted >= COMMIT_EVERY and not self._tentative:
+        if self._foreseen.begun:
+            self._foreseen.note(offset, envelope)
+        elif self._uncommitted >= COMMIT_EVERY:
             self.commit()
 
     def commit(self) -> None:
         """Write what was folded to the file."""
-        if self._tentative:
-            raise RuntimeError("what is tentative is never committed")
+        if self._foreseen.begun:
+            raise RuntimeError("what was not read back is never committed")
         if self._connection.in_transaction:
-            self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('position', ?)", (self.position,))
+            meta = (("position", self.position), ("tail", self.tail))
+            self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta)
             self._connection.execute("COMMIT")
         self._uncommitted = 0
 
     @contextmanager
-    def tentative(self) -> Iterator[None]:
-        """Fold on trial: everything folded inside is undone at the end."""
-        if self._tentative:
-            raise RuntimeError("the view is already tentative")
-        before = self.position, self._uncommitted
-        self._connection.execute("SAVEPOINT tentative")
-        self._tentative = True
+    def foreseeing(self) -> Iterator[None]:
+        """Fold ahead, inside, what is about to be stored, so that what comes next can be decided on top of it.
+
+        It stays only when the very same events are applied afterwards, at the same offsets: it is undone
+        as soon as another one is, and when the block is left by an error.
+        """
+        before = self.position, self.tail, self._uncommitted
+        self._foreseen.begin(before)
         try:
             yield
-        finally:
-            self._connection.execute("ROLLBACK TO tentative")
-            self._connection.execute("RELEASE tentative")
-            self._tentative = False
-            self.position, self._uncommitted = before
+        except BaseException:
+            self._undo()
+            raise
+        self._foreseen.end()
+
+    def _fold_what_came_instead(self) -> None:
+        """Undo what was foreseen, and fold what of it did come."""
+        for offset, envelope in self._undo():
+            self.apply(offset, envelope)
+
+    def _undo(self) -> list[tuple[int, Envelope]]:
+        (self.position, self.tail, self._uncommitted), came = self._foreseen.undo()
+        self._projects.clear()
+        return came
 
     def reset(self) -> None:
         """Forget everything: the stream is to be folded from its first event."""
@@ -83,6 +108,10 @@ class AnnotationView:
     def close(self) -> None:
         """Commit and close the file."""
         self.commit()
+        self._connection.close()
+
+    def abandon(self) -> None:
+        """Close the file without what was not committed: it is folded again from the stream."""
         self._connection.close()
 
     # ---- asking
@@ -102,6 +131,14 @@ class AnnotationView:
             deleted=bool(flags & tables.DELETED),
             annotation=unpack(context, content, sha256, medium),
         )
+
+    def statuses(self, project: str, names: Sequence[str]) -> dict[str, Status]:
+        """Return how the annotations `names` stand now, without their content; those that never were are left out."""
+        wanted = {"project": self._project(project), "names": json.dumps(names)}
+        return {
+            name: Status(name, revision, offset, bool(flags & tables.VALIDATED), bool(flags & tables.DELETED))
+            for name, revision, offset, flags in self._connection.execute(queries.STATUSES, wanted)
+        }
 
     def validated(self, project: str, at: int | None = None) -> Iterator[Entry]:
         """Stream the annotation that stands for each image as of offset `at`: the newest validated one.
@@ -140,12 +177,39 @@ class AnnotationView:
         row = self._connection.execute("SELECT last FROM input WHERE stream = ?", (stream,)).fetchone()
         return row[0] if row else None
 
-    def held(self, project: str, name: str) -> Held | None:
-        """Return what waits for the annotation `name` to be recorded."""
+    def receipt_of(self, message: Position) -> int | None:
+        """Return the offset of the receipt that answers a message; None when there is none."""
         row = self._connection.execute(
-            "SELECT what FROM held WHERE project = ? AND name = ?", (self._project(project), name)
+            "SELECT max(answer.offset) FROM answer JOIN input ON input.id = answer.input "
+            "WHERE input.stream = ? AND answer.input_offset = ?",
+            (message.stream, message.offset),
         ).fetchone()
-        return Held(row[0]) if row else None
+        return row[0] if row else None
+
+    def stored_bytes(self, stream: str) -> int:
+        """Return how many bytes of images the input `stream` brought, as far as they were new."""
+        row = self._connection.execute("SELECT stored_bytes FROM input WHERE stream = ?", (stream,)).fetchone()
+        return row[0] if row else 0
+
+    def class_schema(self, project: str, at: int | None = None) -> ClassSchema | None:
+        """Return the class schema that messages gave the project up to offset `at`; None when none did."""
+        row = self._connection.execute(
+            "SELECT json FROM class_schema WHERE project = ? AND offset <= ? ORDER BY offset DESC LIMIT 1",
+            (self._project(project), _NEWEST if at is None else at),
+        ).fetchone()
+        return _schema(row[0]) if row else None
+
+    def held(self, project: str, name: str) -> list[HeldMessage]:
+        """Return what waits for the annotation `name` to be recorded, in the order of the receipts."""
+        return waiting.held(self._connection, self._project(project), name)
+
+    def expired(self, project: str, after: int, most: int) -> list[HeldMessage]:
+        """Return up to `most` messages that at least `after` later messages of the project did not settle."""
+        return waiting.expired(self._connection, self._project(project), after, most)
+
+    def to_erase(self, project: str, names: Sequence[str], medium: str | None, most_bytes: int) -> ToErase:
+        """Return what an erasure of `names`, or of a whole medium, concerns; as much as `most_bytes` can tell."""
+        return erasing.to_erase(self._connection, self._project(project), names, medium, most_bytes)
 
     def image_medium(self, project: str, sha256: str) -> str | None:
         """Return the medium that the image was first recorded with."""
@@ -172,8 +236,18 @@ class AnnotationView:
         return Counts(annotations=live, validated=validated, deleted=deleted, images=images, media=media)
 
     def _project(self, name: str) -> int:
-        row = self._connection.execute("SELECT id FROM project WHERE name = ?", (name,)).fetchone()
-        return int(row[0]) if row else 0  # ids begin at 1: 0 is nobody's
+        known = self._projects.get(name)
+        if known is None:
+            row = self._connection.execute("SELECT id FROM project WHERE name = ?", (name,)).fetchone()
+            if row is None:
+                return 0  # ids begin at 1: 0 is nobody's
+            known = self._projects[name] = int(row[0])
+        return known
+
+
+@lru_cache(maxsize=16)
+def _schema(text: str) -> ClassSchema:
+    return ClassSchema.model_validate_json(text)
 
 
 def _validated(path: Path, wanted: dict[str, int]) -> Iterator[Entry]:

@@ -18,7 +18,7 @@ def pack_context(annotation: Annotation) -> bytes:
     """Pack what many annotations share, so that it is stored once."""
     image = annotation.image
     pattern = image.key.replace(image.sha256, _DIGEST)
-    values = [pattern, image.format, annotation.schema_digest, annotation.source, annotation.split]
+    values = [pattern, image.format, annotation.schema_digest, annotation.source, annotation.split, annotation.tags]
     return bytes(msgpack.packb(values))
 
 
@@ -31,7 +31,7 @@ def pack_content(annotation: Annotation) -> bytes:
 
 def unpack(context: bytes, content: bytes, sha256: bytes, medium: str) -> Annotation:
     """Put an annotation together again."""
-    pattern, image_format, schema_digest, source, split = msgpack.unpackb(context)
+    pattern, image_format, schema_digest, source, split, tags = msgpack.unpackb(context)
     size_bytes, width, height, labels, shapes = msgpack.unpackb(content)
     digest = sha256.hex()
     image = ImageRef(
@@ -49,6 +49,7 @@ def unpack(context: bytes, content: bytes, sha256: bytes, medium: str) -> Annota
         shapes=tuple(_unpack_shape(shape) for shape in shapes),
         labels=labels.hex(),
         source=source,
+        tags=tuple(tags),
         schema_digest=schema_digest,
     )
 

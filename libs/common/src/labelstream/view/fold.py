@@ -6,10 +6,10 @@ import hashlib
 import sqlite3
 from dataclasses import dataclass
 
-from labelstream.events.annotation import Annotation, AnnotationSettled, Outcome
-from labelstream.view import queries
+from labelstream.events.annotation import Annotation, AnnotationErased, AnnotationSettled, Outcome
+from labelstream.values import Position
+from labelstream.view import erasing, queries, waiting
 from labelstream.view.content import pack_content, pack_context
-from labelstream.view.entry import Held
 from labelstream.view.tables import DELETED, VALIDATED
 
 CHANGES = {"recorded", "edited", "validated", "unvalidated", "deleted"}
@@ -22,20 +22,30 @@ def short_key(project: str, message_key: str) -> bytes:
 
 @dataclass(frozen=True)
 class Fold:
-    """Writes what one `annotation.settled` says."""
+    """Writes what one event says."""
 
     connection: sqlite3.Connection
 
     def settled(self, offset: int, project: str, event: AnnotationSettled) -> None:
         """Fold the receipt at `offset`."""
-        self._answered(offset, event)
-        project_id = self.intern("project", name=project)
+        project_id = self._answered(offset, project, event.input)
         if any(outcome.outcome != "rejected" for outcome in event.outcomes):  # a refused message may be sent again
-            key = short_key(project, event.message_key)
-            self.connection.execute("INSERT OR IGNORE INTO message VALUES (?, ?)", (key, offset))
+            self._said(offset, project, event.message_key)
+        if event.class_schema is not None:
+            schema = event.class_schema.model_dump_json()
+            self.connection.execute(
+                "INSERT OR REPLACE INTO class_schema VALUES (?, ?, ?)", (project_id, offset, schema)
+            )
         for outcome in event.outcomes:
-            if outcome.name is not None:
-                self._outcome(offset, project_id, outcome.name, outcome)
+            if outcome.name is not None and outcome.outcome in CHANGES:
+                self._change(offset, project_id, outcome.name, outcome, event.input)
+        waiting.fold(self.connection, offset, project_id, event)
+
+    def erased(self, offset: int, project: str, event: AnnotationErased) -> None:
+        """Fold the erasure at `offset`."""
+        project_id = self._answered(offset, project, event.input)
+        self._said(offset, project, event.message_key)
+        erasing.forget(self.connection, project_id, event.names, event.images)
 
     def intern(self, table: str, **values: str | int | bytes) -> int:
         """Return the id of the row of `table` with these values, added if it is new."""
@@ -48,46 +58,59 @@ class Fold:
         cursor = self.connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
         return int(cursor.lastrowid or 0)
 
-    def _answered(self, offset: int, event: AnnotationSettled) -> None:
+    def _answered(self, offset: int, project: str, answers: Position) -> int:
+        """Count a receipt; return the project's id."""
         self.connection.execute(
             "INSERT INTO input (stream, last) VALUES (?, ?) "
             "ON CONFLICT (stream) DO UPDATE SET last = max(last, excluded.last)",
-            (event.input.stream, event.input.offset),
+            (answers.stream, answers.offset),
         )
         self.connection.execute(
             "INSERT OR REPLACE INTO answer SELECT ?, id, ? FROM input WHERE stream = ?",
-            (offset, event.input.offset, event.input.stream),
+            (offset, answers.offset, answers.stream),
+        )
+        project_id = self.intern("project", name=project)
+        self.connection.execute("UPDATE project SET receipts = receipts + 1 WHERE id = ?", (project_id,))
+        return project_id
+
+    def _said(self, offset: int, project: str, message_key: str) -> None:
+        self.connection.execute(
+            "INSERT OR IGNORE INTO message VALUES (?, ?)", (short_key(project, message_key), offset)
         )
 
-    def _outcome(self, offset: int, project: int, name: str, outcome: Outcome) -> None:
-        if outcome.outcome == "held":
-            what = Held.VALIDATION if outcome.validated else Held.DELETION
-            self.connection.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?)", (project, name, what))
-            return
-        if outcome.outcome in {"recorded", "superseded"}:
-            self.connection.execute("DELETE FROM held WHERE project = ? AND name = ?", (project, name))
-        if outcome.outcome not in CHANGES:
-            return
+    def _change(self, offset: int, project: int, name: str, outcome: Outcome, answers: Position) -> None:
         flags = (VALIDATED if outcome.validated else 0) | (DELETED if outcome.outcome == "deleted" else 0)
         values = {"offset": offset, "revision": outcome.revision or 1, "flags": flags}
         if outcome.annotation is None:
             self.connection.execute(queries.CHANGE, {**values, "project": project, "name": name})
             return
-        content = self._content(project, outcome.annotation)
+        content = self._content(project, outcome.annotation, answers)
         name_id = self.intern("name", project=project, name=name)
         self.connection.execute(queries.CHANGE_WITH_CONTENT, {**values, "name": name_id, "content": content})
 
-    def _content(self, project: int, annotation: Annotation) -> int:
+    def _content(self, project: int, annotation: Annotation, answers: Position) -> int:
         medium = self._medium(project, annotation)
         digest = bytes.fromhex(annotation.image.sha256)
         found = self.connection.execute(
             "SELECT id FROM image WHERE project = ? AND sha256 = ?", (project, digest)
         ).fetchone()
-        image = found[0] if found else self.intern("image", project=project, sha256=digest, medium=medium)
+        image = found[0] if found else self._image(project, annotation, medium, answers)
         context = self.intern("context", packed=pack_context(annotation))
         cursor = self.connection.execute(
             "INSERT INTO content (image, medium, context, packed) VALUES (?, ?, ?, ?)",
             (image, medium, context, pack_content(annotation)),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def _image(self, project: int, annotation: Annotation, medium: int, answers: Position) -> int:
+        """Add an image that is new; return its id."""
+        self.connection.execute(
+            "UPDATE input SET stored_bytes = stored_bytes + ? WHERE stream = ?",
+            (annotation.image.size_bytes, answers.stream),
+        )
+        cursor = self.connection.execute(
+            "INSERT INTO image (project, sha256, medium) VALUES (?, ?, ?)",
+            (project, bytes.fromhex(annotation.image.sha256), medium),
         )
         return int(cursor.lastrowid or 0)
 

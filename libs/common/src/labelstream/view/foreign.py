@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import structlog
+
+from labelstream.errors import Rejected
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
+from labelstream.streams.amqp import decode
 from labelstream.streams.ports import Broker
 from labelstream.view.annotations import AnnotationView
 
 
 async def discard_if_foreign(view: AnnotationView, broker: Broker, stream: str, health: Health) -> None:
-    """Throw away what a view knows when that is more than the stream holds: it belongs to another stream.
+    """Throw away what a view knows when its last event is not in the stream: it belongs to another one.
 
     Creates the stream when it is missing; waits while the broker is away.
     """
     await patiently(health, "broker", lambda: broker.ensure_stream(stream))
     last = await patiently(health, "broker", lambda: broker.last_offset(stream))
-    if view.position is not None and (last is None or last < view.position):
+    if view.position is None:
+        return
+    if last is None or last < view.position or await _id_at(broker, stream, view.position) != view.tail:
+        structlog.get_logger().warning("view.foreign", stream=stream, position=view.position, last=last)
         view.reset()
+
+
+async def _id_at(broker: Broker, stream: str, offset: int) -> str | None:
+    """Return the id of the event at an offset that the stream has reached; None when another one stands there."""
+    reader = broker.reader(stream, offset)
+    try:
+        deliveries = await reader.read(at_most=1)
+        while not deliveries:
+            deliveries = await reader.read(at_most=1)
+        return decode(deliveries[0].raw).message_id if deliveries[0].offset == offset else None
+    except Rejected:
+        return None  # whatever it is, it is no event of ours
+    finally:
+        await reader.close()

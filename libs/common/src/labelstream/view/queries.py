@@ -12,6 +12,14 @@ WHERE name.project = :project AND name.name = :name AND change.offset <= :at
 ORDER BY change.offset DESC LIMIT 1
 """
 
+STATUSES = """
+SELECT name.name, change.revision, max(change.offset), change.flags
+FROM json_each(:names) AS asked
+JOIN name ON name.project = :project AND name.name = asked.value
+JOIN change ON change.name = name.id
+GROUP BY name.id
+"""
+
 # With max(), SQLite takes the other columns from the row that holds the maximum.
 _LATEST = """
 latest AS (
@@ -54,10 +62,9 @@ FROM latest JOIN name ON name.id = latest.name WHERE name.project = :project
 # A change that brings no content keeps the one that was there.
 CHANGE = """
 INSERT OR REPLACE INTO change (name, offset, revision, flags, content)
-SELECT name.id, :offset, :revision, :flags,
-  (SELECT content FROM change WHERE change.name = name.id ORDER BY offset DESC LIMIT 1)
-FROM name WHERE name.project = :project AND name.name = :name
-AND EXISTS (SELECT 1 FROM change WHERE change.name = name.id)
+SELECT name, :offset, :revision, :flags, content FROM change
+WHERE name = (SELECT id FROM name WHERE project = :project AND name = :name)
+ORDER BY offset DESC LIMIT 1
 """
 
 CHANGE_WITH_CONTENT = """

@@ -5,15 +5,20 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-VERSION = 1  # a file of another version is thrown away and rebuilt
+VERSION = 2  # a file of another version is thrown away and rebuilt
 
 # `offset` is always an offset of annotation-events. Nothing is updated in `change` and `content`:
-# the state at an offset is each name's last change up to it.
+# the state at an offset is each name's last change up to it. Only an erasure removes from them.
+# `project.receipts` counts the project's messages; `held.receipts` is that count when the message was held.
 DDL = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;
-CREATE TABLE project (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE input (id INTEGER PRIMARY KEY, stream TEXT NOT NULL UNIQUE, last INTEGER NOT NULL);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE project (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, receipts INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE class_schema (project INTEGER NOT NULL, offset INTEGER NOT NULL, json TEXT NOT NULL,
+                           PRIMARY KEY (project, offset)) WITHOUT ROWID;
+CREATE TABLE input (id INTEGER PRIMARY KEY, stream TEXT NOT NULL UNIQUE, last INTEGER NOT NULL,
+                    stored_bytes INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE answer (offset INTEGER PRIMARY KEY, input INTEGER NOT NULL, input_offset INTEGER NOT NULL);
+CREATE INDEX answer_to ON answer (input, input_offset);
 CREATE TABLE message (key BLOB PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE name (id INTEGER PRIMARY KEY, project INTEGER NOT NULL, name TEXT NOT NULL, UNIQUE (project, name));
 CREATE TABLE medium (id INTEGER PRIMARY KEY, project INTEGER NOT NULL, name TEXT NOT NULL, split TEXT,
@@ -26,8 +31,10 @@ CREATE TABLE content (id INTEGER PRIMARY KEY, image INTEGER NOT NULL, medium INT
 CREATE TABLE change (name INTEGER NOT NULL, offset INTEGER NOT NULL, revision INTEGER NOT NULL, flags INTEGER NOT NULL,
                      content INTEGER NOT NULL, PRIMARY KEY (name, offset)) WITHOUT ROWID;
 CREATE INDEX validation ON change (offset) WHERE flags = 1;
-CREATE TABLE held (project INTEGER NOT NULL, name TEXT NOT NULL, what INTEGER NOT NULL,
-                   PRIMARY KEY (project, name)) WITHOUT ROWID;
+CREATE TABLE held (project INTEGER NOT NULL, name TEXT NOT NULL, asked TEXT NOT NULL, offset INTEGER NOT NULL,
+                   receipts INTEGER NOT NULL, validated INTEGER NOT NULL, edit TEXT,
+                   PRIMARY KEY (project, name, asked)) WITHOUT ROWID;
+CREATE INDEX held_since ON held (project, receipts);
 """
 
 VALIDATED = 1  # bits of change.flags

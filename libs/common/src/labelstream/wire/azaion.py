@@ -13,7 +13,8 @@ import orjson
 
 from labelstream.errors import Rejected
 from labelstream.streams.message import Message
-from labelstream.wire.native import MAX_BOXES, MAX_NAMES
+from labelstream.wire.checking import too_large
+from labelstream.wire.limits import MAX_BOXES
 from labelstream.wire.packed import unpack
 from labelstream.wire.submission import Kind, RawBox, Submission, message_key, shown
 
@@ -49,7 +50,7 @@ def read(message: Message, kind: Kind) -> Submission:
     if kind in {"validated", "deleted"}:
         return _bulk(message, kind, fields)
     name = fields.get(NAME)
-    if not isinstance(name, str) or not 0 < len(name) <= 512:
+    if not isinstance(name, str) or not name:
         raise Rejected("name.missing", f"field 1, the name, is {shown(name)}", "Send the annotation's name in field 1.")
     narrow = max(fields) <= NARROW_EMAIL
     image, medium = fields.get(IMAGE), fields.get(MEDIUM)
@@ -72,12 +73,10 @@ def read(message: Message, kind: Kind) -> Submission:
 
 def _bulk(message: Message, kind: Kind, fields: dict[int, Any]) -> Submission:
     names = fields.get(0)
-    if not isinstance(names, list) or not names or not all(isinstance(n, str) and 0 < len(n) <= 512 for n in names):
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
         raise Rejected(
             "name.missing", f"field 0 is {shown(names)}, not a list of names", "Send the names in field 0, each a text."
         )
-    if len(names) > MAX_NAMES:
-        raise Rejected("message.malformed", f"the message lists {len(names)} names", f"Send {MAX_NAMES} at most.")
     # What follows the names is not documented in full: it is read by type.
     rest = [value for key, value in fields.items() if key > 0]
     dated = any(isinstance(value, msgpack.Timestamp) for value in rest)
@@ -86,7 +85,7 @@ def _bulk(message: Message, kind: Kind, fields: dict[int, Any]) -> Submission:
         wire="azaion",
         names=tuple(names),
         message_key=message_key("azaion", kind, message, dated=dated),
-        producer=next((value for value in rest if isinstance(value, str)), None),
+        producer=next((value for value in rest if isinstance(value, str) and "@" in value), None),
         message_id=message.message_id,
         anonymous=not dated and message.message_id is None and message.created_ms is None,
     )
@@ -96,7 +95,7 @@ def _fields(body: Any) -> dict[int, Any]:
     if isinstance(body, list) and body:
         return dict(enumerate(body))
     if isinstance(body, dict):
-        fields = {key: value for key, value in body.items() if isinstance(key, int)}
+        fields = {key: value for key, value in body.items() if isinstance(key, int) and not isinstance(key, bool)}
         if fields:
             return fields
     raise Rejected(
@@ -115,28 +114,29 @@ def _detections(value: Any) -> tuple[RawBox, ...]:
         ) from error
     if listed is None:
         return ()
-    if not isinstance(listed, list) or len(listed) > MAX_BOXES:
+    if not isinstance(listed, list):
         raise Rejected(
             "labels.not_json",
             f"field 5, the detections, holds {shown(listed)}",
-            f"Send a JSON list of at most {MAX_BOXES} detections.",
+            "Send a JSON list, even of one detection.",
         )
+    if len(listed) > MAX_BOXES:
+        raise too_large("boxes", len(listed), MAX_BOXES)
     return tuple(_box(number, entry) for number, entry in enumerate(listed))
 
 
 def _box(number: int, entry: Any) -> RawBox:
     lowered = {str(key).casefold(): value for key, value in entry.items()} if isinstance(entry, dict) else {}
     try:
-        cls = lowered["cls"]
         confidence = lowered.get("confidence")
-        x, y, w, h = (float(lowered[side]) for side in ("x", "y", "w", "h"))
+        x, y, w, h = (_number(lowered[side]) for side in ("x", "y", "w", "h"))
         return RawBox(
-            cls=cls if isinstance(cls, str) and not cls.strip().isdecimal() else int(cls),
+            cls=_class(lowered["cls"]),
             x=x,
             y=y,
             w=w,
             h=h,
-            confidence=None if confidence is None else float(confidence),
+            confidence=None if confidence is None else _number(confidence),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise Rejected(
@@ -144,6 +144,22 @@ def _box(number: int, entry: Any) -> RawBox:
             f"detection {number} has no usable {error.args[0] if isinstance(error, KeyError) else 'numbers'}",
             "Send cls, x, y, w and h as numbers with every detection.",
         ) from error
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError("true and false are no numbers")
+    return float(value)
+
+
+def _class(value: Any) -> int | str:
+    """Return a class id, or a class name; JSON may bring an id as 3, 3.0 or "3"."""
+    if isinstance(value, str) and not value.strip().isdecimal():
+        return value
+    number = int(value)
+    if isinstance(value, bool) or (isinstance(value, float) and number != value):
+        raise TypeError("a class id is a whole number")
+    return number
 
 
 def _by_number(status: object) -> Kind | None:

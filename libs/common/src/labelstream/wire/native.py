@@ -1,80 +1,40 @@
-"""The native form: CloudEvents type in the properties, a MessagePack map with string keys as the body.
+"""The native form: the CloudEvents type in the properties, a MessagePack map with string keys as the body.
 
-    annotation.submitted   {"name": "frame-1", "image": bytes, "boxes": [{"class": "car", "x": …, "y": …, "w": …, "h": …}]}
-    annotation.edited      the same; without an image the annotation keeps the one that it has
-    annotation.validated   {"names": ["frame-1", …]}
-    annotation.deleted     {"names": ["frame-1", …]}
+    annotation.submitted          {"name": "frame-1", "image": bytes, "boxes": [{"class": "car", "x": …, "y": …, "w": …, "h": …}]}
+                                  or, in place of the image: "image_ref": {"key": "annotations/1.jpg", "sha256": "…"}
+    annotation.edited             the same; without an image the annotation keeps the one that it has
+    annotation.validated          {"names": ["frame-1", …]}
+    annotation.deleted            {"names": ["frame-1", …]}
+    class_schema.changed          {"name": "traffic", "version": 2, "classes": ["car", "lorry", …]}
+    annotation.erasure_requested  {"names": ["frame-1", …]} or {"medium": "film.mp4"}
 
-Boxes are centre and size, as fractions of the image's width and height.
+Boxes are centre and size, as fractions of the image's width and height. `docs/events.md` has every field.
 """  # noqa: E501 - a form reads better in one line
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgpack
-from pydantic import BaseModel, ConfigDict, Field, StrictBytes, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from labelstream.classes import ClassSchema
 from labelstream.errors import Rejected
 from labelstream.streams.message import Message
-from labelstream.values import Split
+from labelstream.wire.bodies import (
+    TYPES,
+    NativeAnnotation,
+    NativeBulk,
+    NativeClassSchema,
+    NativeErasure,
+)
+from labelstream.wire.checking import check_impersonal, too_large
 from labelstream.wire.packed import unpack
-from labelstream.wire.submission import Kind, RawBox, Submission, message_key, shown
-
-KINDS: dict[str, Kind] = {
-    "annotation.submitted": "created",
-    "annotation.edited": "edited",
-    "annotation.validated": "validated",
-    "annotation.deleted": "deleted",
-}
-TYPES: dict[Kind, str] = {kind: name for name, kind in KINDS.items()}
-
-MAX_NAMES = 5_000  # in one bulk message, so that its receipt stays small
-MAX_BOXES = 10_000
+from labelstream.wire.submission import ImageReference, Kind, RawBox, Submission, message_key, shown
 
 B = TypeVar("B", bound=BaseModel)
-Name = Annotated[StrictStr, Field(min_length=1, max_length=512)]
-
-
-class Body(BaseModel):
-    """A native body; unknown fields are ignored, because fields are only ever added."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
-
-    producer: StrictStr | None = Field(None, description="who made it; only a keyed hash is kept")
-
-
-class NativeBox(BaseModel):
-    """A box: centre and size as fractions of the image's width and height."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
-
-    cls: StrictInt | StrictStr = Field(alias="class", description="a class id or a class name of the project's schema")
-    x: float
-    y: float
-    w: float
-    h: float
-    confidence: float | None = None
-
-
-class NativeAnnotation(Body):
-    """The body of annotation.submitted and annotation.edited."""
-
-    name: Name = Field(description="the annotation's identity in its project")
-    image: StrictBytes | None = Field(None, description="the image file, as it is")
-    medium: Name | None = Field(None, description="the photo or video that the image came from; default: the name")
-    split: Split | None = Field(None, description="the split that was published for the medium, if any")
-    boxes: list[NativeBox] = Field(default_factory=list, max_length=MAX_BOXES)
-    validated: bool = True
-    source: Literal["manual", "ai"] = "manual"
-
-
-class NativeBulk(Body):
-    """The body of annotation.validated and annotation.deleted."""
-
-    names: list[Name] = Field(min_length=1, max_length=MAX_NAMES)
 
 
 def read(message: Message, kind: Kind) -> Submission:
@@ -90,37 +50,67 @@ def read(message: Message, kind: Kind) -> Submission:
         message_id=message.message_id,
         anonymous=message.message_id is None and message.created_ms is None,
     )
+    if kind == "schema_changed":
+        return _schema(base, _validated(NativeClassSchema, body))
+    if kind == "erased":
+        asked = _validated(NativeErasure, body)
+        return replace(base, names=tuple(asked.names or ()), medium=asked.medium, producer=asked.producer)
     if kind in {"validated", "deleted"}:
         bulk = _validated(NativeBulk, body)
         return replace(base, names=tuple(bulk.names), producer=bulk.producer)
-    if body.get("name") in (None, ""):
+    return _annotation(base, body)
+
+
+def _annotation(base: Submission, body: dict[Any, Any]) -> Submission:
+    name = body.get("name")
+    if name is None or (isinstance(name, str) and not name.strip()):
         raise Rejected("name.missing", "the annotation has no name", 'Send a unique "name" with every annotation.')
     one = _validated(NativeAnnotation, body)
+    there = one.image_ref
     return replace(
         base,
         names=(one.name,),
-        image=one.image or None,
+        image=ImageReference(there.key, there.sha256) if there else one.image or None,
         medium=one.medium,
         split=one.split,
-        boxes=tuple(RawBox(**box.model_dump()) for box in one.boxes),
+        boxes=tuple(RawBox(b.cls, b.x, b.y, b.w, b.h, b.confidence) for b in one.boxes),
         validated=one.validated,
         source=one.source,
+        tags=tuple(sorted(set(one.tags))),
         producer=one.producer,
     )
 
 
+def _schema(base: Submission, said: NativeClassSchema) -> Submission:
+    for name in (said.name, *said.classes):
+        check_impersonal("the class schema", name)  # before a reason could repeat it
+    try:
+        schema = ClassSchema(name=said.name, version=said.version, classes=tuple(said.classes))
+    except ValidationError as error:
+        raise Rejected(
+            "message.malformed",
+            error.errors(include_url=False)[0]["msg"].removeprefix("Value error, "),
+            "Send each class once, whatever its case.",
+        ) from error
+    return replace(base, class_schema=schema, producer=said.producer)
+
+
 def write(
     name: str,
-    image: bytes | None,
+    image: bytes | ImageReference | None,
     boxes: Iterable[dict[str, Any]],
     *,
     kind: Kind = "created",
     message_id: str | None = None,
+    tags: Sequence[str] = (),
     **fields: Any,
 ) -> Message:
-    """Write annotation.submitted (or .edited); `fields` are those of `NativeAnnotation`."""
-    body: dict[str, Any] = {"name": name, "image": image, "boxes": list(boxes), **fields}
-    return _message(TYPES[kind], {key: value for key, value in body.items() if value is not None}, message_id)
+    """Write annotation.submitted (or .edited); `fields` are the others of `NativeAnnotation`."""
+    shows: dict[str, Any] = {"image": image}
+    if isinstance(image, ImageReference):
+        shows = {"image_ref": {"key": image.key, "sha256": image.sha256}}
+    body = {"name": name, **shows, "boxes": list(boxes), "tags": list(tags) or None, **fields}
+    return _message(TYPES[kind], body, message_id)
 
 
 def write_bulk(kind: Kind, names: Sequence[str], *, message_id: str | None = None) -> Message:
@@ -128,9 +118,25 @@ def write_bulk(kind: Kind, names: Sequence[str], *, message_id: str | None = Non
     return _message(TYPES[kind], {"names": list(names)}, message_id)
 
 
+def write_class_schema(schema: ClassSchema, message_id: str | None = None) -> Message:
+    """Write class_schema.changed: `schema` is the project's from this message on."""
+    body = {"name": schema.name, "version": schema.version, "classes": list(schema.classes)}
+    return _message(TYPES["schema_changed"], body, message_id)
+
+
+def write_erasure(
+    names: Sequence[str] | None = None, medium: str | None = None, message_id: str | None = None
+) -> Message:
+    """Write annotation.erasure_requested for `names`, or for all annotations of `medium`."""
+    if (names is None) == (medium is None):
+        raise ValueError("say either the names or the medium that is to be erased")
+    body = {"names": None if names is None else list(names), "medium": medium}
+    return _message(TYPES["erased"], body, message_id)
+
+
 def _message(type_name: str, body: dict[str, Any], message_id: str | None) -> Message:
     return Message(
-        body=bytes(msgpack.packb(body)),
+        body=bytes(msgpack.packb({key: value for key, value in body.items() if value is not None})),
         message_id=message_id,
         subject=type_name,
         content_type="application/msgpack",
@@ -149,9 +155,11 @@ def _validated(model: type[B], body: dict[Any, Any]) -> B:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"
+        if first["type"] == "too_long":  # a list; a text has a type of its own
+            raise too_large(where, first["ctx"]["actual_length"], first["ctx"]["max_length"]) from error
         value = "not shown" if "producer" in first["loc"] else shown(first["input"])
         raise Rejected(
             "message.malformed",
-            f"{where}: {first['msg']} (got {value})",
-            f"Send the fields of {model.__name__} as docs/events.md describes them.",
+            f"{where}: {first['msg'].removeprefix('Value error, ')} (got {value})",
+            "Send the fields as docs/events.md describes them for this type.",
         ) from error

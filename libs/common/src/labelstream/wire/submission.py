@@ -11,6 +11,7 @@ from labelstream.classes import ClassSchema
 from labelstream.events.annotation import Asked
 from labelstream.streams.message import Message
 from labelstream.values import Position, Split, digest_of, sha256_hex
+from labelstream.wire.personal import is_personal
 
 Kind = Asked
 Wire = Literal["native", "azaion", "unknown"]
@@ -79,11 +80,11 @@ def producer_hash(identity: str | None, key: bytes) -> str | None:
 
 def shown(value: object) -> str:
     """Return a producer's value for a reason: short, printable, and never something like an e-mail address."""
-    if isinstance(value, str) and "@" in value:
-        return "a text with an @ in it (not shown)"
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
     if isinstance(value, (list, dict)):
         return f"a {type(value).__name__} of {len(value)}"
     text = repr(value)
+    if "@" in text or is_personal(text):
+        return "a text with an @ in it (not shown)"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

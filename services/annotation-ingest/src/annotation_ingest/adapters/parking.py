@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from labelstream.errors import Rejected
+from labelstream.parked import INGEST as STREAM
+from labelstream.parked import Parked, read_parked, to_park
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
-from labelstream.streams.amqp import decode
-from labelstream.streams.message import Delivery, Message
+from labelstream.streams.message import Delivery
 from labelstream.streams.ports import Broker, Publisher, Reader, Retention
 from labelstream.values import Position
 
-STREAM = "parked.annotation-ingest"
-NOTHING = b"\x00"  # stands for a message of no bytes, which a stream can't hold
+__all__ = ["STREAM", "Parking"]
 
 
 @dataclass
@@ -29,7 +29,8 @@ class _Writer:
 class Parking:
     """Parks messages under the publishing id `input offset + 1`: a retry keeps one copy.
 
-    Nobody else writes the stream, so what is parked is read back by one reader that stays at its end.
+    What is parked is read back by one reader that stays at the stream's end. Others write there too: markers of
+    what was replayed or dropped.
     """
 
     broker: Broker
@@ -49,7 +50,7 @@ class Parking:
         """
         writer = await self._writer(publisher)
         tail = self._tail or await self._at_the_end()
-        await writer.publisher.publish([(delivery.offset + 1, _parked(delivery, error)) for delivery, error in refused])
+        await writer.publisher.publish([(delivery.offset + 1, to_park(delivery, error)) for delivery, error in refused])
         offsets = {delivery.offset for delivery, _ in refused}
         old = {offset for offset in offsets if offset + 1 <= writer.stored}
         writer.stored = max(writer.stored, max(offsets) + 1)
@@ -79,24 +80,27 @@ class Parking:
     async def _read_back(self, tail: Reader, stream: str, wanted: set[int]) -> dict[int, Position]:
         """Read what was just stored until all `wanted` ones are there."""
         found: dict[int, Position] = {}
-        while wanted - found.keys():
+        while missing := wanted - found.keys():
             deliveries = await tail.read()
             found |= _places(deliveries, stream, wanted)
             if deliveries:
                 self._next = deliveries[-1].offset + 1
-            elif await self._was_created_anew():
+            elif await self._nothing_is_ahead():
                 await tail.close()
-                self._next = 0
-                self._tail = tail = self.broker.reader(STREAM, "first")
+                await self._at_the_end()
+                return found | await self._search(stream, missing)
         return found
 
-    async def _was_created_anew(self) -> bool:
-        """Say whether the stream ends before what was read: it may be deleted, to give it other limits."""
+    async def _nothing_is_ahead(self) -> bool:
+        """Say whether all that is stored lies behind the reader.
+
+        The stream may have been deleted, to give it other limits, and created anew since.
+        """
         end = await patiently(self.health, "broker", lambda: self.broker.last_offset(STREAM))
-        return end is not None and end < self._next
+        return end is None or end < self._next
 
     async def _search(self, stream: str, wanted: set[int]) -> dict[int, Position]:
-        """Look through the whole stream for messages that were parked before this service was started."""
+        """Look through the whole stream for messages that are not ahead of the reader."""
         found: dict[int, Position] = {}
         end = await patiently(self.health, "broker", lambda: self.broker.last_offset(STREAM)) if wanted else None
         if end is None:
@@ -115,23 +119,9 @@ class Parking:
 
 def _places(deliveries: Sequence[Delivery], stream: str, wanted: set[int]) -> dict[int, Position]:
     """Return where the `wanted` messages of an input stream are parked, as far as they are among `deliveries`."""
-    found = {}
-    for delivery in deliveries:
-        properties = decode(delivery.raw).properties
-        if properties["input_stream"] == stream and properties["input_offset"] in wanted:
-            found[int(properties["input_offset"])] = Position(stream=STREAM, offset=delivery.offset)
-    return found
-
-
-def _parked(delivery: Delivery, error: Rejected) -> Message:
-    return Message(
-        body=delivery.raw or NOTHING,
-        subject="annotation.parked",
-        properties={
-            "rule": error.rule,
-            "reason": error.reason,
-            "input_stream": delivery.stream,
-            "input_offset": delivery.offset,
-            "empty": not delivery.raw,
-        },
-    )
+    read = (read_parked(delivery) for delivery in deliveries)
+    return {
+        one.input.offset: one.place
+        for one in read
+        if isinstance(one, Parked) and one.input.stream == stream and one.input.offset in wanted
+    }

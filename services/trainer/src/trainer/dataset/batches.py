@@ -32,11 +32,13 @@ class StoredContent:
 class BatchIndex:
     """Which archive holds the variants of (image, labels), for each project and recipe.
 
-    One thread folds while others may ask.
+    One thread folds while others may ask. What was erased is found no more, at whatever cut.
     """
 
     def __init__(self) -> None:
-        self._archives: list[FileRef] = []
+        self._archives: list[FileRef | None] = []  # None: erased, and nothing took its place
+        self._numbers: dict[str, int] = {}  # of the archives that are there, by key
+        self._erased: dict[str, dict[bytes, int]] = {}  # project → image → the offset that erased it last
         self._books: dict[tuple[str, str], _Book] = {}  # by project and recipe
         self._recipes: dict[str, list[str]] = {}  # of each project, the one used last at the end
 
@@ -45,17 +47,37 @@ class BatchIndex:
         event = envelope.event
         if not isinstance(event, BatchAugmented):
             return
-        book = self._books.setdefault((envelope.project, event.recipe), _Book({}, {}))
+        if event.lists is not None:
+            raise ValueError("the event's lists lie in the store: fold it behind labelstream.batches.WholeBatches")
+        erased = self._erased.setdefault(envelope.project, {})
+        self._forget(event, erased)
+        book = self._books.setdefault((envelope.project, event.recipe), _Book({}, {}, erased))
         older = [recipe for recipe in self._recipes.get(envelope.project, []) if recipe != event.recipe]
         self._recipes[envelope.project] = [*older, event.recipe]
         book.covered(event.input.first, event.input.last)
         archives = [event.archive, *event.more_archives] if event.archive else []
-        numbers = range(len(self._archives), len(self._archives) + len(archives))
-        self._archives += archives
+        numbers = [self._number(archive) for archive in archives]
         for member in event.members:
             book.add(member, numbers[member.archive])
         for left_out in event.left_out:
             book.leave_out(left_out)
+
+    def _forget(self, event: BatchAugmented, erased: dict[bytes, int]) -> None:
+        for image in map(bytes.fromhex, event.erased_images):
+            erased[image] = max(event.input.last, erased.get(image, -1))
+        for one in event.rewritten:
+            number = self._numbers.pop(one.archive, None)
+            if number is not None:  # else another recipe's writer said so before
+                self._archives[number] = one.by
+                if one.by is not None:
+                    self._numbers[one.by.key] = number
+
+    def _number(self, archive: FileRef) -> int:
+        known = self._numbers.get(archive.key)
+        if known is None or self._archives[known] != archive:
+            known = self._numbers[archive.key] = len(self._archives)
+            self._archives.append(archive)
+        return known
 
     def recipe(self, project: str, cut: int = -1) -> str | None:
         """Return the recipe that was used last and answers every offset up to `cut`; None when there is none."""
@@ -70,14 +92,15 @@ class BatchIndex:
     def find(self, project: str, recipe: str, content: tuple[str, str], cut: int) -> StoredContent | None:
         """Return the variants of a content that was validated up to the offset `cut`; None when it was left out."""
         book = self._books.get((project, recipe))
-        packed = book.members.get(_key(content)) if book else None
+        packed = book.find(_key(content)) if book else None
         if packed is None:
             return None
-        offset, archive, variants = msgpack.unpackb(packed)
-        if offset > cut:
-            return None  # an earlier attempt failed; a dataset of that time goes without it, then and now
+        offset, number, variants = msgpack.unpackb(packed)
+        archive = self._archives[number]
+        if archive is None or offset > cut:  # an earlier attempt failed; a dataset of that time goes without it
+            return None
         stored = (StoredVariant(number, path, sha256.hex(), boxes) for number, path, sha256, boxes in variants)
-        return StoredContent(self._archives[archive], tuple(stored))
+        return StoredContent(archive, tuple(stored))
 
     def reason(self, project: str, recipe: str, content: tuple[str, str]) -> str | None:
         """Return why a content was left out, if it was."""
@@ -89,6 +112,7 @@ class BatchIndex:
 class _Book:
     members: dict[bytes, bytes]  # content → packed: a million variants are common
     reasons: dict[bytes, str]
+    erased: dict[bytes, int]  # the project's: image → offset
     coverage: int = -1
 
     def covered(self, first: int, last: int) -> None:
@@ -97,11 +121,21 @@ class _Book:
 
     def add(self, member: Member, archive: int) -> None:
         variants = [(v.variant, v.image_path, bytes.fromhex(v.sha256), v.boxes) for v in member.variants]
-        packed = msgpack.packb([member.offset, archive, variants])
-        self.members.setdefault(_key((member.image, member.labels)), packed)  # the first stands
+        key = _key((member.image, member.labels))
+        if self.find(key) is None:  # else the first stands
+            self.members[key] = msgpack.packb([member.offset, archive, variants])
+
+    def find(self, key: bytes) -> bytes | None:
+        packed = self.members.get(key)
+        erased = self.erased.get(key[:32])
+        return None if packed is None or (erased is not None and _offset(packed) <= erased) else packed
 
     def leave_out(self, left_out: LeftOut) -> None:
         self.reasons.setdefault(_key((left_out.image, left_out.labels)), left_out.reason)
+
+
+def _offset(packed: bytes) -> int:
+    return int(msgpack.unpackb(packed)[0])
 
 
 def _key(content: tuple[str, str]) -> bytes:

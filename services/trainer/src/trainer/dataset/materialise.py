@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from labelstream.blobs.checked import download_checked
 from labelstream.blobs.ports import Blobs
 from labelstream.datasets.description import DatasetDescription
 from labelstream.datasets.loading import load_description, load_manifest
@@ -23,6 +22,7 @@ from labelstream.errors import Rejected
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.values import SPLITS, FileRef, Split
+from trainer.dataset.forwarding import download_archive, erased
 
 FINISHED = ".finished"  # names the dataset once everything is there
 STORE = "object store"
@@ -42,7 +42,8 @@ async def materialise(
 
     Each archive is fetched once, checked against its digest and unpacked while the next one comes.
     A directory that was finished before is taken as it is, another one is begun again. Waits while
-    the store is away. Raises Rejected when something is gone from the store or changed there.
+    the store is away. An archive that was rewritten is followed to where its content lies now. Raises
+    Rejected when something is gone from the store or changed there; `dataset.erased` when it was erased.
     """
     said = await patiently(health, STORE, lambda: load_description(blobs, description))
     mark = f"{said.id} {' '.join(splits)}"
@@ -72,6 +73,7 @@ async def materialise(
 class _Fetched:
     path: Path
     rows: list[Row]
+    rewritten: bool  # without what was erased
 
     def unpack(self, directory: Path) -> None:
         """Write the samples that are wanted, and remove the archive."""
@@ -82,6 +84,9 @@ class _Fetched:
                 content = tar.extractfile(entry) if target else None
                 if target and content:
                     target.write_bytes(content.read())
+        if wanted and self.rewritten:
+            images = {row.image for row in self.rows if row.path in wanted}
+            raise erased(f"{len(images)} of the dataset's images, {min(images)} among them")
         if wanted:
             raise Rejected(
                 "dataset.archive_incomplete", f"{self.rows[0].archive} lacks {min(wanted)}", "Build a new dataset."
@@ -99,8 +104,8 @@ def _fetch_next(
         row = rows[0]
         archive = FileRef(key=row.archive, sha256=row.archive_sha256, size_bytes=row.archive_bytes)
         path = directory / f".{PurePosixPath(row.archive).name}"
-        await patiently(health, STORE, lambda: download_checked(blobs, archive, path))
-        return _Fetched(path, rows)
+        rewritten = await patiently(health, STORE, lambda: download_archive(blobs, archive, path))
+        return _Fetched(path, rows, rewritten)
 
     return asyncio.create_task(fetch())
 

@@ -1,0 +1,102 @@
+"""Where a push goes: the broker, the class schema that waits there, and the store for images by reference."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from labelstream.blobs.s3 import S3Blobs
+from labelstream.classes import ClassSchema
+from labelstream.errors import Misconfigured, Unavailable
+from labelstream.producer import broker_settings
+from labelstream.schemas import load_named_schema
+from labelstream.schemas.recorded import recorded_schema
+from labelstream.service.health import Health
+from labelstream.service.settings import BrokerSettings, EnvironmentAndFiles, StoreSettings, read_settings
+from labelstream_cli.reaching import settings_of
+from labelstream_cli.running import CommandFailed, running_stack
+from labelstream_local.services import input_stream
+from labelstream_local.stack import Stack
+
+_SCHEMA_WITHIN_S = 10.0
+_STORE_VARIABLES = (
+    "LABELSTREAM_STORE__ENDPOINT_URL, LABELSTREAM_STORE__ACCESS_KEY and LABELSTREAM_STORE__SECRET_KEY_FILE"
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A stream of a broker, and what is known of what lies behind it."""
+
+    stream: str
+    broker: BrokerSettings | None  # None where it is not needed: a dry run without a stack
+    schema: ClassSchema | None
+    schema_from: str  # where the schema was found, or why it is not known
+    incoming: StoreSettings | None = None
+
+
+class _StoreInEnvironment(BaseSettings):
+    """The object store, as the services are told of it."""
+
+    model_config = SettingsConfigDict(env_prefix="LABELSTREAM_", env_nested_delimiter="__", frozen=True, extra="ignore")
+
+    store: StoreSettings
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic-settings calls it by these names
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment and the files that it names."""
+        return init_settings, EnvironmentAndFiles(settings_cls)
+
+
+def find_target(
+    stream: str, directory: Path, url: str | None, schema: str | None, *, by_reference: bool, dry_run: bool
+) -> Target:
+    """Find where a push goes. Raises CommandFailed when the stack is down, Misconfigured."""
+    told = load_named_schema(schema) if schema is not None else None
+    if url is not None:
+        incoming = _store_in_environment() if by_reference else None
+        found, source = told, "--schema" if told else "the class schema is not known: --schema NAME|FILE names it"
+        return Target(stream, broker_settings(url), found, source, incoming)
+    try:
+        stack = running_stack(directory)
+    except CommandFailed:
+        if not dry_run:
+            settings_of(directory, url)  # fails, saying what to do
+        source = "--schema" if told else "the class schema is not known: no stack is up, and there is no --schema"
+        return Target(stream, None, told, source)
+    found, source = (told, "--schema") if told else asyncio.run(_schema_of(stack, stream))
+    return Target(stream, stack.broker, found, source, stack.store if by_reference else None)
+
+
+def _store_in_environment() -> StoreSettings:
+    try:
+        return read_settings(_StoreInEnvironment).store
+    except Misconfigured as error:
+        raise Misconfigured(
+            f"--by-reference with --url needs the object store of its services, as {_STORE_VARIABLES}: {error}"
+        ) from error
+
+
+async def _schema_of(stack: Stack, stream: str) -> tuple[ClassSchema | None, str]:
+    project = next((one for one in stack.record.projects if input_stream(one) == stream), None)
+    if project is None:
+        known = ", ".join(map(input_stream, stack.record.projects))
+        raise Misconfigured(f"the stack has no input stream {stream!r}, only {known}")
+    blobs = S3Blobs(stack.store, stack.store.data_bucket, Health())
+    try:
+        async with asyncio.timeout(_SCHEMA_WITHIN_S):
+            return await recorded_schema(blobs, project), f"of project {project}"
+    except (Unavailable, TimeoutError) as error:
+        return None, f"the class schema of project {project} is not known: {error or 'the store does not answer'}"
+    finally:
+        await blobs.close()

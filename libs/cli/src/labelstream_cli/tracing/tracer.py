@@ -1,0 +1,101 @@
+"""Reads every stream for what it says of one annotation."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+import msgpack
+
+from labelstream.blobs.ports import Blobs
+from labelstream.errors import Rejected
+from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS, MODEL_EVENTS, SERVING_EVENTS, TRAINING_EVENTS
+from labelstream.events.envelope import Envelope
+from labelstream.events.training import TrainingProgressed
+from labelstream.streams.amqp import decode
+from labelstream.streams.ports import Broker
+from labelstream_cli.reaching import Tell, not_told, stored
+from labelstream_cli.tracing.life import Life
+from labelstream_cli.tracing.making import Models, Serving, Trainings, take_batch
+from labelstream_cli.tracing.manifests import Held, samples_of
+from labelstream_cli.tracing.receipts import take_receipt
+
+MOST_DATASETS = 50
+
+
+async def trace(
+    broker: Broker,
+    blobs: Blobs,
+    project: str,
+    name: str,
+    *,
+    tell: Tell = not_told,
+    most_datasets: int = MOST_DATASETS,
+) -> Life:
+    """Return the life of an annotation; one that no receipt names has no state."""
+    life = Life(project, name)
+    async for offset, envelope in _events(broker, ANNOTATION_EVENTS, life, [_packed(name)], tell):
+        take_receipt(life, offset, envelope)
+    if not life.contents:
+        return life
+    images = [_packed(image) for image in {image for image, _ in life.contents}]
+    async for offset, envelope in _events(broker, BATCH_EVENTS, life, images, tell):
+        take_batch(life, offset, envelope)
+    trainings = Trainings(project)
+    async for offset, envelope in _events(broker, TRAINING_EVENTS, life, (), tell):
+        trainings.take(offset, envelope)
+    held = await _datasets(life, trainings, blobs, tell, most_datasets)
+    models = Models(trainings.tell(life, held), set(held))
+    async for offset, envelope in _events(broker, MODEL_EVENTS, life, (), tell):
+        models.take(life, offset, envelope)
+    serving = Serving()
+    async for offset, envelope in _events(broker, SERVING_EVENTS, life, (), tell):
+        serving.take(offset, envelope)
+    serving.tell(life)
+    life.steps.sort(key=lambda step: step.time_ms)
+    return life
+
+
+async def _datasets(life: Life, trainings: Trainings, blobs: Blobs, tell: Tell, most: int) -> dict[str, Held]:
+    """Return what each dataset holds of the annotation: the newest first, up to `most` that may hold it."""
+    may = [one.dataset for one in trainings.requested() if one.dataset.cut.offset >= (life.first_offset or 0)]
+    life.not_searched = max(0, len(may) - most)
+    held: dict[str, Held] = {}
+    for number, dataset in enumerate(may[:most], 1):
+        try:
+            here = await samples_of(blobs, dataset, life.name, life.contents)
+        except Rejected:
+            life.unreadable.append(dataset.id)
+        else:
+            if here is not None:
+                held[dataset.id] = here
+        tell("manifests", number, len(may[:most]))
+    life.datasets = list(held)
+    return held
+
+
+async def _events(
+    broker: Broker, stream: str, life: Life, any_of: Iterable[bytes], tell: Tell
+) -> AsyncIterator[tuple[int, Envelope]]:
+    """Yield the project's events that hold `any_of` these bytes: only those are decoded, as a million can be there.
+
+    What can't be read is passed over and counted: its bytes stay in the stream.
+    """
+    wanted = tuple(any_of)
+    epoch = TrainingProgressed.type.encode()  # many, and nothing in them is asked for
+    async for deliveries in stored(broker, stream, tell=tell):
+        for delivery in deliveries:
+            raw = delivery.raw
+            if (wanted and not any(part in raw for part in wanted)) or epoch in raw:
+                continue
+            try:
+                envelope = Envelope.from_message(decode(raw))
+            except Rejected:
+                life.malformed += 1
+                continue
+            if envelope is not None and envelope.project == life.project:
+                yield delivery.offset, envelope
+
+
+def _packed(text: str) -> bytes:
+    """Return a text as it stands in an event's body."""
+    return bytes(msgpack.packb(text))

@@ -1,0 +1,261 @@
+"""The producer for asyncio."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, Self, TypedDict, Unpack
+
+from labelstream.classes import ClassSchema
+from labelstream.errors import Rejected
+from labelstream.events.base import ANNOTATION_EVENTS
+from labelstream.producer.address import broker_settings
+from labelstream.producer.images import ByReference, read_image
+from labelstream.producer.inbox import Inbox, Receipt
+from labelstream.producer.limits import Limits, within
+from labelstream.producer.questions import Questions
+from labelstream.producer.sending import Sending
+from labelstream.service.health import Health
+from labelstream.service.settings import BrokerSettings, StoreSettings
+from labelstream.streams.message import Message
+from labelstream.streams.ports import Broker, Start
+from labelstream.streams.rabbitmq import RabbitBroker
+from labelstream.values import Split
+from labelstream.wire import native
+
+DEFAULT_STREAM, DEFAULT_NAME = "annotations", "producer"
+
+
+class Details(TypedDict, total=False):
+    """What else may be said of an annotation."""
+
+    medium: str | None  # the photo or video that the image came from; default: the annotation's name
+    split: Split | None  # the split that was published for the medium, if any
+    validated: bool  # default: yes, as far as the stream allows it
+    source: Literal["manual", "ai"]  # default: manual
+    tags: Sequence[str]  # words of your own
+    producer: str | None  # who made it; only a keyed hash is kept
+    message_id: str | None  # your own id, for an outbox; default: `{name}-{session}-{number}`
+
+
+class Producer:
+    """The one writer of a publisher name on an input stream; `labelstream.producer` is the manual.
+
+    Every method may be called by several tasks at once. `timeout_s` is how long a call waits for broker, store or
+    receipt before it raises TimedOut; None: for ever, or what `connect` was told.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        stream: str = DEFAULT_STREAM,
+        name: str = DEFAULT_NAME,
+        *,
+        receipts: bool = True,
+        images: ByReference | None = None,
+        timeout_s: float | None = None,
+        limits: Limits = Limits(),  # noqa: B008  # frozen
+        health: Health | None = None,
+    ) -> None:
+        """Write `stream` under `name`, which nobody else uses at the time; `receipts`: this user may read them."""
+        self._broker = broker
+        self._stream = stream
+        self._name = name
+        self._with_receipts = receipts
+        self._images = images
+        self._timeout_s = timeout_s
+        self._limits = limits
+        self._health = health or Health()
+        self._session = secrets.token_hex(4)  # so that nobody takes the receipt of another run for ours
+        self._sending: Sending | None = None
+        self._inbox: Inbox | None = None
+        self._to_close = AsyncExitStack()
+
+    @classmethod
+    def connect(
+        cls,
+        address: str | BrokerSettings,
+        stream: str = DEFAULT_STREAM,
+        name: str = DEFAULT_NAME,
+        *,
+        receipts: bool = True,
+        incoming: StoreSettings | None = None,
+        timeout_s: float | None = None,
+        limits: Limits = Limits(),  # noqa: B008  # frozen
+    ) -> Self:
+        """Write `stream` of the broker at `address`, with images in the `incoming` store if it is given."""
+        settings = broker_settings(address) if isinstance(address, str) else address
+        health = Health()
+        images = None if incoming is None else ByReference.to(incoming, f"{stream}/", health)
+        broker = RabbitBroker(settings, health, name)
+        return cls(
+            broker, stream, name, receipts=receipts, images=images, timeout_s=timeout_s, limits=limits, health=health
+        )
+
+    async def __aenter__(self) -> Self:
+        """Raise Misconfigured when there is no such stream or we are refused, TimedOut when the broker is away."""
+        self._to_close.push_async_callback(self._broker.close)
+        if self._images is not None:
+            self._to_close.push_async_callback(self._images.bucket.close)
+        try:
+            async with within(self._timeout_s, f"connecting to {self._stream}", self._health):
+                await self._open()
+        except BaseException:
+            await self._to_close.aclose()
+            raise
+        return self
+
+    async def _open(self) -> None:
+        questions = Questions(self._broker, self._health)
+        last = await questions.last_publishing_id(self._stream, self._name)
+        inbox = None
+        if self._with_receipts:
+            end = await questions.end_of(ANNOTATION_EVENTS)
+            start: Start = "first" if end is None else end + 1
+            inbox = Inbox(lambda: self._broker.reader(ANNOTATION_EVENTS, start), self._limits.receipts_kept)
+            self._to_close.push_async_callback(inbox.close)
+        sending = Sending(
+            self._broker.publisher(self._stream, self._name),
+            last,
+            self._limits,
+            still_there=lambda: questions.still_there(self._stream, self._name),
+            failed=inbox.fail if inbox is not None else lambda _: None,
+        )
+        self._to_close.push_async_callback(sending.close)
+        self._inbox, self._sending = inbox, sending
+
+    async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
+        try:
+            if kind is None:
+                await self.flush()
+        finally:
+            await self._to_close.aclose()
+            self._sending = self._inbox = None
+
+    async def submit(
+        self, *, name: str, image: bytes | Path | None, boxes: Iterable[dict[str, Any]], **details: Unpack[Details]
+    ) -> str:
+        """Submit one annotation; return the message's id. `boxes` are centre and size in fractions of the image.
+
+        Raises Rejected for an image that is too large to travel inside a message.
+        """
+        return await self._say("created", name, image, boxes, details)
+
+    async def edit(
+        self,
+        *,
+        name: str,
+        boxes: Iterable[dict[str, Any]],
+        image: bytes | Path | None = None,
+        **details: Unpack[Details],
+    ) -> str:
+        """Replace an annotation's boxes; without an image it keeps the one that it has. Return the message's id."""
+        return await self._say("edited", name, image, boxes, details)
+
+    async def validate(self, names: Sequence[str], *, message_id: str | None = None) -> str:
+        """Say that the annotations `names` are right; return the message's id."""
+        return await self.publish(native.write_bulk("validated", names, message_id=message_id))
+
+    async def delete(self, names: Sequence[str], *, message_id: str | None = None) -> str:
+        """Take the annotations `names` out of future datasets; return the message's id."""
+        return await self.publish(native.write_bulk("deleted", names, message_id=message_id))
+
+    async def erase(
+        self, *, names: Sequence[str] | None = None, medium: str | None = None, message_id: str | None = None
+    ) -> str:
+        """Have annotations, or all of a medium, erased with their images; return the message's id."""
+        if (names is None) == (medium is None):
+            raise ValueError("name either the annotations or the medium to erase")
+        return await self.publish(native.write_erasure(names=names, medium=medium, message_id=message_id))
+
+    async def change_class_schema(self, schema: ClassSchema, *, message_id: str | None = None) -> str:
+        """Give the project another class schema from here on, which may only add classes; return the message's id."""
+        return await self.publish(native.write_class_schema(schema, message_id=message_id))
+
+    async def publish(self, message: Message) -> str:
+        """Publish a message of any wire, under its own id or one that it is given; return the id."""
+        self._check_size(message)
+        sending = self._opened()
+        async with within(self._timeout_s, f"waiting for confirms from {self._stream}", self._health):
+            await sending.room_for(len(message.body))
+        return sending.add(message, lambda number: self._given(message, number)).message_id or ""
+
+    async def flush(self, *, timeout_s: float | None = None) -> None:
+        """Return when the broker has confirmed everything that was submitted."""
+        sending = self._opened()
+        doing = f"flushing {sending.unconfirmed} messages to {self._stream}"
+        async with within(self._patience(timeout_s), doing, self._health):
+            await sending.flush()
+
+    async def wait_for_receipt(self, message_id: str, *, timeout_s: float | None = None) -> Receipt:
+        """Return the receipt of one message, which may also have been sent by another run with an id of its own.
+
+        Receipts are seen from the moment of connecting on; of those taken, the latest may be asked for again.
+        """
+        inbox, doing = self._answers(), f"waiting for the receipt of {message_id} (is annotation-ingest up?)"
+        async with within(self._patience(timeout_s), doing, self._health):
+            await self._opened().flush()
+            return await inbox.one(message_id)
+
+    async def next_receipt(self, *, timeout_s: float | None = None) -> Receipt | None:
+        """Return the next receipt of ours that nobody took yet; None when none is outstanding."""
+        inbox, doing = self._answers(), "waiting for a receipt (is annotation-ingest up?)"
+        async with within(self._patience(timeout_s), doing, self._health):
+            await self._opened().flush()
+            return await inbox.any()
+
+    async def receipts(self) -> AsyncIterator[Receipt]:
+        """Yield the receipt of each submitted message as it comes; end when none is outstanding."""
+        while (receipt := await self.next_receipt()) is not None:
+            yield receipt
+
+    async def wait_for_receipts(self) -> dict[str, Receipt]:
+        """Return the receipts of all submitted messages, by message id, when the last one is there."""
+        return {receipt.message_id or "": receipt async for receipt in self.receipts()}
+
+    async def _say(
+        self,
+        kind: Literal["created", "edited"],
+        name: str,
+        image: bytes | Path | None,
+        boxes: Iterable[dict[str, Any]],
+        details: Details,
+    ) -> str:
+        data = await read_image(image)
+        if data is None or self._images is None:
+            return await self.publish(native.write(name, data, boxes, kind=kind, **details))
+        async with within(self._timeout_s, f"storing the image of {name}", self._health):
+            reference = await self._images.put(data)
+        return await self.publish(native.write(name, reference, boxes, kind=kind, **details))
+
+    def _given(self, message: Message, number: int) -> Message:
+        message_id = message.message_id or f"{self._name}-{self._session}-{number}"
+        if self._inbox is not None:
+            self._inbox.expect(message_id)
+        return replace(message, message_id=message_id)
+
+    def _check_size(self, message: Message) -> None:
+        if not message.body:
+            raise ValueError("a message needs a body of at least one byte")
+        if len(message.body) > self._limits.message_bytes:
+            raise Rejected(
+                "image.bytes",
+                f"the message has {len(message.body)} bytes, and {self._limits.message_bytes} fit into it",
+                "Send images by reference: give Producer.connect the incoming store.",
+            )
+
+    def _patience(self, timeout_s: float | None) -> float | None:
+        return self._timeout_s if timeout_s is None else timeout_s
+
+    def _opened(self) -> Sending:
+        if self._sending is None:
+            raise RuntimeError("this producer is not open: use it within `async with`")
+        return self._sending
+
+    def _answers(self) -> Inbox:
+        if self._inbox is None:
+            raise RuntimeError("this producer was told not to read receipts, or is not open (`async with`)")
+        return self._inbox

@@ -1,0 +1,113 @@
+"""Follows one input from message to message, and doubts the stream when it should."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from annotation_ingest import metrics
+from annotation_ingest.batches import Desk
+from annotation_ingest.handler import Ingest
+from annotation_ingest.lineage import Lineage
+from annotation_ingest.pace import Pace
+from annotation_ingest.pipeline import Pipeline
+from labelstream.errors import Unavailable
+from labelstream.service.patience import patiently
+from labelstream.streams.ports import Broker
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much makes a batch, and how often a quiet input is looked at."""
+
+    messages: int
+    size_bytes: int
+    check_s: float
+
+
+@dataclass
+class Follower:
+    """Answers one input."""
+
+    stream: str
+    publisher: str
+    ingest: Ingest
+    desk: Desk
+    broker: Broker
+    lineage: Lineage
+    pace: Pace
+    limits: Limits
+
+    async def follow(self, position: int) -> None:
+        """Answer the input from the offset `position` on, until cancelled."""
+        health = self.desk.health
+        if position == 0:  # one that was answered is never created here: whoever deleted it has to look
+            await patiently(health, "broker", lambda: self.broker.ensure_stream(self.stream, None))
+        self.desk.telling.introduce(self.stream)
+        while True:
+            position = await self._checked(position)
+            health.ready("start")
+            position = await self._answer_from(position)
+            log.info("input.doubted", stream=self.stream, position=position)
+
+    async def watch_lag(self) -> None:
+        """Say how far the answers are behind the input's end, until cancelled."""
+        while True:
+            with suppress(Unavailable):  # the reader waits for the broker, and says so
+                metrics.LAG.labels(self.stream).set(await self.lineage.lag())
+            await asyncio.sleep(self.limits.check_s)
+
+    async def _checked(self, position: int) -> int:
+        """Return where to go on; waits while this is not the stream that was answered."""
+        return await patiently(self.desk.health, self.lineage.name, lambda: self.lineage.check(position))
+
+    async def _answer_from(self, position: int) -> int:
+        """Answer what comes until it may be another stream that is read; return the offset that is next."""
+        reader = self.broker.reader(self.stream, position)
+        quiet = _Quiet(self)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                pipeline = Pipeline(self.desk, self.ingest, self.publisher, tasks)
+                while True:
+                    at_most = self.pace.at_most(self.limits.messages)
+                    deliveries = await reader.read(at_most, wait_s=min(1.0, self.limits.check_s))
+                    if reader.attached > 1:  # which stream these came from is not known: they are read again
+                        return position
+                    if deliveries:
+                        quiet.over()
+                        await self.pace.keep(len(deliveries))
+                        await pipeline.answer(deliveries, self.limits.size_bytes)
+                        position = deliveries[-1].offset + 1
+                    elif await quiet.is_strange(position):
+                        return position
+        finally:
+            await reader.close()
+
+
+@dataclass
+class _Quiet:
+    """Nothing comes: is nothing there, or is the reader left behind by a stream that was created anew?"""
+
+    follower: Follower
+    _since: float = field(default_factory=time.monotonic)
+    _unread: bool = False
+
+    def over(self) -> None:
+        """Say that something came."""
+        self._since, self._unread = time.monotonic(), False
+
+    async def is_strange(self, position: int) -> bool:
+        """Say whether the stream ends elsewhere than before `position`, the offset that is next."""
+        if time.monotonic() - self._since < self.follower.limits.check_s:
+            return False
+        lineage = self.follower.lineage
+        end = await patiently(self.follower.desk.health, lineage.name, lineage.end)
+        before, self._unread = self._unread, end >= position
+        self._since = time.monotonic()
+        return end < position - 1 or (before and self._unread)  # what just came is read in time

@@ -1,0 +1,93 @@
+"""Brings an image into the data bucket, once, under its digest: from the message itself or from the incoming bucket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from annotation_ingest.imaging import ACCEPTED
+from annotation_ingest.ports import ImageDecoder
+from labelstream import keys
+from labelstream.blobs.ports import BlobNotFound, Blobs, BlobTooLarge
+from labelstream.errors import Rejected
+from labelstream.events.annotation import ImageRef, Note
+from labelstream.service.health import Health
+from labelstream.service.patience import patiently
+from labelstream.values import sha256_hex
+from labelstream.wire.submission import ImageReference
+
+STORE = "object store"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An image that lies in the data bucket."""
+
+    image: ImageRef
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Checks and stores the images of one input stream."""
+
+    project: str
+    decoder: ImageDecoder
+    blobs: Blobs
+    incoming: Blobs
+    prefix: str  # of the keys in the incoming bucket that the stream's messages may refer to
+    max_bytes: int  # of an image file
+    health: Health
+
+    async def store(self, image: bytes | ImageReference) -> Stored:
+        """Store an image; waits while the store is away. Raises Rejected."""
+        data = image if isinstance(image, bytes) else await self._fetched(image)
+        self._check_size(len(data))
+        picture = await self.decoder.decode(data)
+        digest = sha256_hex(data)
+        key = keys.image(self.project, digest, picture.extension)
+        await patiently(self.health, STORE, lambda: self.blobs.create(key, data))
+        found = ImageRef(
+            key=key,
+            sha256=digest,
+            size_bytes=len(data),
+            format=picture.format,
+            width=picture.width,
+            height=picture.height,
+        )
+        return Stored(found, picture.notes)
+
+    async def _fetched(self, reference: ImageReference) -> bytes:
+        """Copy the file, and hash the copy: what its owner does to the file meanwhile changes nothing."""
+        if not reference.key.startswith(self.prefix):
+            raise Rejected(
+                "image.foreign_key",
+                "the image's key is not one of this input stream's",
+                f"Put the file under a key that begins with {self.prefix!r}.",
+            )
+        try:
+            blob = await patiently(self.health, STORE, lambda: self.incoming.get(reference.key, self.max_bytes))
+        except BlobNotFound as error:
+            raise Rejected(
+                "image.absent",
+                "there is no file under the image's key in the incoming bucket",
+                "Put the file there before the message is sent. This message is parked: it can be replayed then.",
+            ) from error
+        except BlobTooLarge as error:
+            self._check_size(error.size_bytes)
+            raise
+        digest = sha256_hex(blob.data)
+        if digest != reference.sha256:
+            raise Rejected(
+                "image.changed",
+                f"the file has the SHA-256 {digest}, and not {reference.sha256} as the message says",
+                "Give every file a key of its own, and never write over one that was referred to.",
+            )
+        return blob.data
+
+    def _check_size(self, size_bytes: int) -> None:
+        if size_bytes > self.max_bytes:
+            raise Rejected(
+                "image.bytes",
+                f"the image has {size_bytes} bytes, {self.max_bytes} are allowed",
+                f"Send it as a smaller {ACCEPTED} file: compressed, scaled down, or cut into tiles.",
+            )

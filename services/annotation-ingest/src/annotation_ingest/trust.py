@@ -1,0 +1,57 @@
+"""What an input stream feeds, and what its producers are trusted with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labelstream.classes import ClassSchema
+from labelstream.errors import Rejected
+from labelstream.events.annotation import ImageRef
+from labelstream.view import AnnotationView
+from labelstream.wire.submission import Kind, Submission
+
+
+@dataclass(frozen=True)
+class Trust:
+    """An input stream's project and rights. What a message says of its sender can only lower them."""
+
+    stream: str
+    project: str
+    class_schema: ClassSchema  # as configured; messages may have extended it since
+    may_validate: bool = True
+    may_change_schema: bool = False
+    may_erase: bool = False
+    image_bytes: int | None = None  # that may be stored for it in all
+
+    def check(self, kind: Kind) -> None:
+        """Raise Rejected when messages of this kind are not taken from this stream."""
+        if kind == "validated" and not self.may_validate:
+            raise self._refusal("validate", "trust.may_not_validate")
+        if kind == "schema_changed" and not self.may_change_schema:
+            raise self._refusal("change the class schema", "trust.may_not_change_schema")
+        if kind == "erased" and not self.may_erase:
+            raise self._refusal("erase", "trust.may_not_erase")
+
+    def validates(self, submission: Submission) -> bool:
+        """Return whether the content of a message counts as validated."""
+        return submission.validated and self.may_validate
+
+    def check_room(self, view: AnnotationView, image: ImageRef) -> None:
+        """Raise Rejected when a new image is more than the stream's quota has room for."""
+        if self.image_bytes is None or view.image_medium(self.project, image.sha256) is not None:
+            return
+        stored = view.stored_bytes(self.stream)
+        if stored + image.size_bytes > self.image_bytes:
+            raise Rejected(
+                "quota.image_bytes",
+                f"{stored} bytes of images are stored for this stream, {image.size_bytes} more pass its quota of"
+                f" {self.image_bytes}",
+                "Ask the operator for a larger quota; the message is parked and can be replayed then.",
+            )
+
+    def _refusal(self, what: str, rule: str) -> Rejected:
+        return Rejected(
+            rule,
+            f"the input stream {self.stream} of the project {self.project} may not {what}",
+            f"Send it on a stream that is configured with {rule.removeprefix('trust.').replace('_not', '')}.",
+        )

@@ -1,0 +1,155 @@
+"""What was erased is in no dataset, whatever its cut; what stood beside it still is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labelstream.blobs.memory import MemoryBlobs
+from labelstream.errors import Rejected
+from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS
+from labelstream.events.batch import Range
+from labelstream.events.envelope import Envelope
+from labelstream.service.health import Health
+from labelstream.streams.memory import MemoryBroker
+from labelstream.values import FileRef, sha256_hex
+from trainer.dataset.batches import BatchIndex
+from trainer.dataset.following import follow_batches
+from trainer.dataset.materialise import FINISHED, materialise
+from trainer.dataset.store import store
+
+
+def image(number: int) -> str:
+    return sha256_hex(f"image {number}".encode())
+
+
+def images(built: Any) -> set[str]:
+    return {row.image for row in built.manifest.rows()}
+
+
+def covering(batch: Envelope, first: int, last: int) -> Envelope:
+    """Return the batch as the answer to another range."""
+    covered = Range(stream=ANNOTATION_EVENTS, first=first, last=last)
+    return replace(batch, event=batch.event.model_copy(update={"input": covered}))
+
+
+async def recorded(scribe: Any, archivist: Any, count: int = 6, cuts: Sequence[int] = ()) -> list[Envelope]:
+    for n in range(count):
+        scribe.record(f"n{n}", n, f"m{n}", split=["train", "val", "test"][n % 3])
+    batches: list[Envelope] = await archivist.answer(scribe, cuts)
+    return batches
+
+
+async def test_an_erased_annotation_leaves_the_datasets_of_every_cut(
+    scribe: Any, archivist: Any, build_now: Any, blobs: MemoryBlobs, tmp_path: Path
+) -> None:
+    batches = await recorded(scribe, archivist)
+    cut = scribe.offset
+    assert image(1) in images(build_now(scribe, batches))
+    scribe.erase("n1", 1)
+    batches.append(await archivist.erased(cut + 1, scribe.offset, [1], batches))
+    left = {image(n) for n in (0, 2, 3, 4, 5)}
+    for at in (cut, scribe.offset):
+        built = build_now(scribe, batches, cut=at)
+        assert images(built) == left
+        assert built.description.missing == 0
+    folder = await materialise(blobs, Health(), (await store(blobs, built)).description, tmp_path / "d")
+    assert (folder / FINISHED).exists()
+
+
+async def test_what_is_recorded_again_after_its_erasure_counts_from_then_on(
+    scribe: Any, archivist: Any, build_now: Any
+) -> None:
+    batches = await recorded(scribe, archivist)
+    cut = scribe.offset
+    scribe.erase("n1", 1)
+    erased = await archivist.erased(cut + 1, scribe.offset, [1], batches)
+    scribe.contents.clear()
+    again = scribe.record("n1", 1, "m1")
+    (behind,) = await archivist.answer(scribe)
+    batches += [covering(erased, cut + 1, again - 1), covering(behind, again, again)]
+    assert image(1) in images(build_now(scribe, batches))
+    assert image(1) not in images(build_now(scribe, batches, cut=cut))
+
+
+async def test_an_older_dataset_that_held_it_is_refused_by_name(
+    scribe: Any, archivist: Any, build_now: Any, blobs: MemoryBlobs, tmp_path: Path
+) -> None:
+    batches = await recorded(scribe, archivist)
+    older = await store(blobs, build_now(scribe, batches))
+    scribe.erase("n1", 1)
+    await archivist.erased(scribe.offset, scribe.offset, [1], batches)
+    with pytest.raises(Rejected, match=r"dataset\.erased: 1 of the dataset's images") as refused:
+        await materialise(blobs, Health(), older.description, tmp_path / "d")
+    assert image(1) in refused.value.reason
+    assert not (tmp_path / "d" / FINISHED).exists()
+
+
+async def test_an_older_dataset_whose_archive_went_whole_is_refused_too(
+    scribe: Any, archivist: Any, build_now: Any, blobs: MemoryBlobs, tmp_path: Path
+) -> None:
+    batches = await recorded(scribe, archivist, 3)
+    older = await store(blobs, build_now(scribe, batches))
+    await archivist.erased(scribe.offset, scribe.offset, [0, 1, 2], batches)
+    with pytest.raises(Rejected, match=r"dataset\.erased"):
+        await materialise(blobs, Health(), older.description, tmp_path / "d")
+
+
+async def test_an_older_dataset_that_never_held_it_follows_its_archives_to_where_they_lie(
+    scribe: Any, archivist: Any, build_now: Any, blobs: MemoryBlobs, tmp_path: Path
+) -> None:
+    batches = await recorded(scribe, archivist)
+    scribe.say("n1", "deleted")
+    scribe.say("n4", "deleted")
+    batches = await archivist.answer(scribe)
+    built = build_now(scribe, batches)
+    older = await store(blobs, built)
+    first = await archivist.erased(scribe.offset, scribe.offset, [1], batches)
+    (one,) = first.event.rewritten
+    moved = batches[0].event.model_copy(update={"archive": one.by})
+    await archivist.erased(scribe.offset, scribe.offset, [4], [replace(batches[0], event=moved)])
+    folder = await materialise(blobs, Health(), older.description, tmp_path / "d")
+    found = {sha256_hex(path.read_bytes()) for path in folder.glob("*/images/*")}
+    assert found == {row.sha256 for row in built.manifest.rows()}
+
+
+async def test_the_archives_of_another_recipe_are_followed_as_well(scribe: Any, archivist: Any, build_now: Any) -> None:
+    batches = await recorded(scribe, archivist)
+    scribe.erase("n1", 1)
+    archivist.recipe = "b" * 64
+    batches.append(await archivist.erased(scribe.offset, scribe.offset, [1], batches))
+    index = BatchIndex()
+    for offset, batch in enumerate([*batches, batches[-1]]):  # another writer's repeat says nothing new
+        index.fold(offset, batch)
+    contents = {member.image: (member.image, member.labels) for member in batches[0].event.members}
+    assert index.find("default", "a" * 64, contents[image(1)], cut=100) is None
+    found = index.find("default", "a" * 64, contents[image(2)], cut=100)
+    assert found is not None
+    assert found.archive == batches[-1].event.rewritten[0].by
+
+
+async def test_the_lists_of_a_long_event_are_fetched_before_anything_behind_it_counts(
+    scribe: Any, archivist: Any, blobs: MemoryBlobs
+) -> None:
+    first, second = await recorded(scribe, archivist, 6, cuts=[3])
+    file = FileRef.of("lists", first.event.packed_lists())
+    short = replace(first, event=first.event.without_lists(file))
+    with pytest.raises(ValueError, match="lists lie in the store"):
+        BatchIndex().fold(0, short)
+    await blobs.put("lists", first.event.packed_lists())
+    broker, index, health = MemoryBroker(), BatchIndex(), Health()
+    await broker.ensure_stream(BATCH_EVENTS)
+    messages = [(number, envelope.to_message()) for number, envelope in enumerate((short, second), 1)]
+    await broker.publisher(BATCH_EVENTS, "augmenter").publish(messages)
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(follow_batches(broker, blobs, index, health))
+        while index.coverage("default", archivist.recipe) < scribe.offset:  # noqa: ASYNC110  # it tells nobody
+            await asyncio.sleep(0)
+        following.cancel()
+    for member in (*first.event.members, *second.event.members):
+        assert index.find("default", archivist.recipe, (member.image, member.labels), cut=100) is not None
