@@ -185,6 +185,16 @@ def test_an_offset_that_was_left_out_by_the_stream_is_no_difference_to_what_is_f
     assert (view.position, view.entry(P, "a").offset) == (4, 4)  # type: ignore[union-attr]  # None would fail too
 
 
+def test_what_is_foreseen_first_of_all_is_kept_with_its_position(view: AnnotationView, tmp_path: Path) -> None:
+    event = settled(0, recorded("a", annotation()))
+    with view.foreseeing():
+        view.apply(0, event)
+    view.apply(0, event)
+    view.close()
+    again = AnnotationView(tmp_path / "view.sqlite")
+    assert (again.position, again.entry(P, "a") is not None) == (0, True)
+
+
 def test_foreseeing_nothing_changes_nothing(view: AnnotationView) -> None:
     with view.foreseeing():
         pass

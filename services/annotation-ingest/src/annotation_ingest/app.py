@@ -18,7 +18,9 @@ from annotation_ingest.pace import Pace
 from annotation_ingest.pictures import STORE, Pictures
 from annotation_ingest.ports import ImageDecoder
 from annotation_ingest.room import Room
+from annotation_ingest.schema_changes import current_schema
 from annotation_ingest.settings import IngestGroup, IngestSettings, InputSettings
+from annotation_ingest.snapshots import keep_snapshots
 from annotation_ingest.telling import Telling
 from annotation_ingest.trust import Trust
 from labelstream.blobs.ports import Blobs
@@ -36,6 +38,7 @@ from labelstream.streams.ports import Broker
 from labelstream.streams.rabbitmq import RabbitBroker
 from labelstream.view import AnnotationView
 from labelstream.view.foreign import discard_if_foreign
+from labelstream.view.snapshots import restore_snapshot
 
 NAME = "annotation-ingest"
 BATCHES_IN_HAND = 2  # of each input: one is stored while the next one is prepared
@@ -92,14 +95,17 @@ async def _answer_all(settings: IngestSettings, world: World, attempts: Attempts
     told, health = settings.ingest, world.health
     health.waiting("start", "the view is read from the stream")
     schemas = {one.stream: load_named_schema(one.schema_name) for one in told.inputs}
-    view = AnnotationView(settings.state_dir / "annotations.sqlite")
+    file = settings.state_dir / "annotations.sqlite"
+    await restore_snapshot(file, world.blobs, health)
+    view = AnnotationView(file)
     journal = Journal(world.broker, ANNOTATION_EVENTS, [publisher(one) for one in told.inputs], view.apply, health)
     parking = Parking(world.broker, health)
     try:
-        for one in told.inputs:
-            await _record(world, one.project, schemas[one.stream])
         await parking.prepare(told.parking.retention)
         answered = await _read_view(view, journal, world)
+        ingests = [_ingest_of(one, schemas[one.stream], told, view, world) for one in told.inputs]
+        for ingest in ingests:
+            await _record_schema(world, ingest)
         desk = Desk(
             journal=journal,
             view=view,
@@ -111,8 +117,9 @@ async def _answer_all(settings: IngestSettings, world: World, attempts: Attempts
             telling=Telling(health, told.rejections_to_degrade),
         )
         async with asyncio.TaskGroup() as tasks:
-            for one in told.inputs:
-                follower = _follower(one, _ingest_of(one, schemas[one.stream], told, view, world), desk, told, world)
+            tasks.create_task(keep_snapshots(view, file, world.blobs, told.snapshot, health))
+            for one, ingest in zip(told.inputs, ingests, strict=True):
+                follower = _follower(one, ingest, desk, told, world)
                 last = view.last_input(one.stream)
                 tasks.create_task(follower.follow(max(answered[publisher(one)], 0 if last is None else last + 1)))
                 tasks.create_task(follower.watch_lag())
@@ -182,6 +189,7 @@ def _follower(one: InputSettings, ingest: Ingest, desk: Desk, told: IngestGroup,
     )
 
 
-async def _record(world: World, project: str, schema: ClassSchema) -> None:
-    """Hold the project's ids to what they meant before."""
-    await patiently(world.health, STORE, lambda: record_schema(world.blobs, project, schema))
+async def _record_schema(world: World, ingest: Ingest) -> None:
+    """Hold the project's ids to what they meant before, and the store's copy level with the stream."""
+    schema = current_schema(ingest.view, ingest.trust)
+    await patiently(world.health, STORE, lambda: record_schema(world.blobs, ingest.trust.project, schema))

@@ -43,6 +43,7 @@ class Journal:
         self._sequences = dict.fromkeys(publishers, 0)
         self._publishers: dict[str, Publisher] = {}
         self._reader: Reader | None = None
+        self._sent: dict[tuple[str, int], Envelope] = {}  # and not read back yet
 
     async def open(self, start: int | Literal["first"] = "first") -> dict[str, int]:
         """Fold what is stored from `start` on; return the last publishing id of each publisher (0: none)."""
@@ -79,6 +80,7 @@ class Journal:
             raise RuntimeError("open the journal first")
         if not entries:
             return []
+        self._sent = {(publisher, number): envelope for number, envelope in entries}
         await self._publishers[publisher].publish(
             [(number, self._stamped(publisher, number, envelope.to_message())) for number, envelope in entries]
         )
@@ -87,6 +89,7 @@ class Journal:
         while self._sequences[publisher] < last:
             deliveries = await self._reader.read()
             offsets += [d.offset for d in deliveries if self._take(d, ours_only=True) == publisher]
+        self._sent = {}
         metrics.PUBLISHED.labels(self._stream).inc(len(entries))
         return offsets
 
@@ -98,7 +101,7 @@ class Journal:
         """Fold one event; return the publisher of ours that wrote it."""
         try:
             message = decode(delivery.raw)
-            envelope = Envelope.from_message(message)
+            envelope = self._as_sent(message) or Envelope.from_message(message)
         except Rejected as error:
             # Nobody but us writes here: skipping it would let the view drift in silence.
             raise RuntimeError(f"{self._stream} offset {delivery.offset} is not an event of ours: {error}") from error
@@ -116,6 +119,13 @@ class Journal:
         else:
             structlog.get_logger().warning("event.unknown_type", stream=self._stream, offset=delivery.offset)
         return publisher if mine else None
+
+    def _as_sent(self, message: Message) -> Envelope | None:
+        """Return what this very process published as `message`, so that it need not be read a second time."""
+        said = message.properties
+        if said.get(WRITER) != self._writer:
+            return None
+        return self._sent.get((str(said.get(PUBLISHER, "")), int(said.get(SEQUENCE, 0))))
 
     async def close(self) -> None:
         """Release the connections."""

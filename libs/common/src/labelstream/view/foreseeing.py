@@ -35,6 +35,8 @@ class Foreseen:
         """Fold ahead from here on."""
         if self.begun:
             raise RuntimeError("what was foreseen before was not read back yet")
+        if not self.connection.in_transaction:
+            self.connection.execute("BEGIN")  # releasing an outermost savepoint would commit
         self.connection.execute("SAVEPOINT foreseen")
         self.begun = self._open = True
         self._before = before
