@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from annotation_ingest.imaging import Picture, Refusal, look
+from annotation_ingest.images.imaging import Picture, Refusal, look
 from augmenter.recipe import parse_recipe
 from augmenter.render import render
 from labelstream.events.annotation import ImageRef

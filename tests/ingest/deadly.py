@@ -7,7 +7,7 @@ import sys
 
 from annotation_ingest import app
 from annotation_ingest.adapters.decoding import Decoders
-from annotation_ingest.imaging import Picture
+from annotation_ingest.images.imaging import Picture
 from annotation_ingest.settings import IngestSettings
 from labelstream.service.serve import serve
 

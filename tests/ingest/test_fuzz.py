@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from annotation_ingest.adapters.decoding import Decoders
+from annotation_ingest.decisions.trust import Trust
 from annotation_ingest.handler import Ingest, Settled
-from annotation_ingest.pictures import Pictures
-from annotation_ingest.trust import Trust
+from annotation_ingest.images.pictures import Pictures
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.events.envelope import Envelope

@@ -19,10 +19,10 @@ from pydantic import SecretStr
 from annotation_ingest.adapters.decoding import Decoders
 from annotation_ingest.adapters.parking import STREAM as PARKED
 from annotation_ingest.app import run
+from annotation_ingest.decisions.trust import Trust
 from annotation_ingest.handler import Ingest
-from annotation_ingest.pictures import Pictures
+from annotation_ingest.images.pictures import Pictures
 from annotation_ingest.settings import IngestGroup, IngestSettings, InputSettings
-from annotation_ingest.trust import Trust
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.events.annotation import AnnotationSettled
 from labelstream.events.base import ANNOTATION_EVENTS

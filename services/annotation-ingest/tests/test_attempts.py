@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from annotation_ingest.attempts import FILE, Attempts
+from annotation_ingest.batches.attempts import FILE, Attempts
 from labelstream.errors import AnotherWriter, Misconfigured, Unavailable
 
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from annotation_ingest.adapters.decoding import Decoders
-from annotation_ingest.imaging import Picture, Refusal, look
+from annotation_ingest.images.imaging import Picture, Refusal, look
 from labelstream.errors import Rejected
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from annotation_ingest.decisions.holding import settle_all
+from annotation_ingest.decisions.trust import Trust
 from annotation_ingest.domain import Content, Decider, Decision
-from annotation_ingest.holding import settle_all
 from annotation_ingest.rules import check_boxes
-from annotation_ingest.trust import Trust
 from labelstream.classes import ClassSchema
 from labelstream.errors import Rejected
 from labelstream.events.annotation import AnnotationSettled, ImageRef, Note, Outcome

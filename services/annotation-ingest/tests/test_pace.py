@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from annotation_ingest.pace import Pace
+from annotation_ingest.inputs.pace import Pace
 from labelstream.service.health import Health
 
 

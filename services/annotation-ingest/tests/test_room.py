@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from annotation_ingest.pipeline import cut
-from annotation_ingest.room import Room
+from annotation_ingest.batches.pipeline import cut
+from annotation_ingest.batches.room import Room
 from labelstream.streams.message import Delivery
 
 

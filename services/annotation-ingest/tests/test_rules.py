@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import annotation_ingest
-from annotation_ingest.imaging import Picture
+from annotation_ingest.images.imaging import Picture
 from annotation_ingest.rules import RULES, check_boxes, to_shapes
 from labelstream import wire
 from labelstream.classes import ClassSchema

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from annotation_ingest.adapters.decoding import Decoders
-from annotation_ingest.imaging import Picture
+from annotation_ingest.images.imaging import Picture
 from annotation_ingest.settings import InputSettings
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.events.annotation import AnnotationSettled

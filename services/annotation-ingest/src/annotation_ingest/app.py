@@ -8,21 +8,21 @@ from dataclasses import dataclass
 
 from annotation_ingest.adapters.decoding import Decoders
 from annotation_ingest.adapters.parking import Parking
-from annotation_ingest.attempts import Attempts
-from annotation_ingest.batches import Desk
+from annotation_ingest.batches.attempts import Attempts
+from annotation_ingest.batches.desk import Desk
+from annotation_ingest.batches.room import Room
+from annotation_ingest.batches.telling import Telling
+from annotation_ingest.decisions.schema_changes import current_schema
+from annotation_ingest.decisions.trust import Trust
 from annotation_ingest.disk import DISK, outlive_full_disks
 from annotation_ingest.handler import Ingest
-from annotation_ingest.inputs import Follower, Limits
-from annotation_ingest.lineage import Lineage
-from annotation_ingest.pace import Pace
-from annotation_ingest.pictures import STORE, Pictures
+from annotation_ingest.images.pictures import STORE, Pictures
+from annotation_ingest.inputs.following import Follower, Limits
+from annotation_ingest.inputs.lineage import Lineage
+from annotation_ingest.inputs.pace import Pace
 from annotation_ingest.ports import ImageDecoder
-from annotation_ingest.room import Room
-from annotation_ingest.schema_changes import current_schema
 from annotation_ingest.settings import IngestGroup, IngestSettings, InputSettings
 from annotation_ingest.snapshots import keep_snapshots
-from annotation_ingest.telling import Telling
-from annotation_ingest.trust import Trust
 from labelstream.blobs.ports import Blobs
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.classes import ClassSchema

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from annotation_ingest import holding
+from annotation_ingest.decisions import holding
+from annotation_ingest.decisions.schema_changes import change_schema, current_schema
+from annotation_ingest.decisions.trust import Trust
 from annotation_ingest.rules import Checked, to_shapes
-from annotation_ingest.schema_changes import change_schema, current_schema
-from annotation_ingest.trust import Trust
 from labelstream.classes import ClassSchema
 from labelstream.events.annotation import Annotation, HeldEdit, ImageRef, Note, Outcome, Settlement
 from labelstream.labels import Shape, labels_digest

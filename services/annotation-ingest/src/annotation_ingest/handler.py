@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from annotation_ingest import holding
+from annotation_ingest.decisions import holding
+from annotation_ingest.decisions.erasure import decide_erasure
+from annotation_ingest.decisions.trust import Trust
 from annotation_ingest.domain import Content, Decider, Decision
-from annotation_ingest.erasure import decide_erasure
-from annotation_ingest.pictures import STORE, Pictures
+from annotation_ingest.images.pictures import STORE, Pictures
 from annotation_ingest.rules import check_boxes
-from annotation_ingest.trust import Trust
 from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected
 from labelstream.events.annotation import AnnotationErased, AnnotationSettled, Outcome, Rejection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from annotation_ingest.imaging import Picture
+from annotation_ingest.images.imaging import Picture
 from labelstream.errors import Rejected
 from labelstream.streams.message import Delivery
 from labelstream.values import Position

@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from annotation_ingest.imaging import Picture, Refusal, look
+from annotation_ingest.images.imaging import Picture, Refusal, look
 
 
 def crash_on_poison(data: bytes, max_pixels: int) -> Picture | Refusal:

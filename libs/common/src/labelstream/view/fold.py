@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from dataclasses import dataclass
+from typing import Any
 
 from labelstream.events.annotation import Annotation, AnnotationErased, AnnotationSettled, Outcome
 from labelstream.values import Position
@@ -36,9 +37,14 @@ class Fold:
             self.connection.execute(
                 "INSERT OR REPLACE INTO class_schema VALUES (?, ?, ?)", (project_id, offset, schema)
             )
-        for outcome in event.outcomes:
-            if outcome.name is not None and outcome.outcome in CHANGES:
-                self._change(offset, project_id, outcome.name, outcome, event.input)
+        changes = [one for one in event.outcomes if one.name is not None and one.outcome in CHANGES]
+        statuses = [_values(offset, project_id, one) for one in changes if one.annotation is None]
+        if statuses:  # there may be thousands in one message
+            self.connection.executemany(queries.CHANGE, statuses)
+        for outcome in changes:
+            if outcome.annotation is not None:
+                content = self._content(project_id, outcome.annotation, event.input)
+                self._change({**_values(offset, project_id, outcome), "content": content})
         waiting.fold(self.connection, offset, project_id, event)
 
     def erased(self, offset: int, project: str, event: AnnotationErased) -> None:
@@ -78,15 +84,10 @@ class Fold:
             "INSERT OR IGNORE INTO message VALUES (?, ?)", (short_key(project, message_key), offset)
         )
 
-    def _change(self, offset: int, project: int, name: str, outcome: Outcome, answers: Position) -> None:
-        flags = (VALIDATED if outcome.validated else 0) | (DELETED if outcome.outcome == "deleted" else 0)
-        values = {"offset": offset, "revision": outcome.revision or 1, "flags": flags}
-        if outcome.annotation is None:
-            self.connection.execute(queries.CHANGE, {**values, "project": project, "name": name})
-            return
-        content = self._content(project, outcome.annotation, answers)
-        name_id = self.intern("name", project=project, name=name)
-        self.connection.execute(queries.CHANGE_WITH_CONTENT, {**values, "name": name_id, "content": content})
+    def _change(self, values: dict[str, Any]) -> None:
+        """Add a change that brings content."""
+        name = self.intern("name", project=values["project"], name=values["name"])
+        self.connection.execute(queries.CHANGE_WITH_CONTENT, {**values, "name": name})
 
     def _content(self, project: int, annotation: Annotation, answers: Position) -> int:
         medium = self._medium(project, annotation)
@@ -126,3 +127,9 @@ class Fold:
             (project, annotation.medium, annotation.split),
         )
         return int(cursor.lastrowid or 0)
+
+
+def _values(offset: int, project: int, outcome: Outcome) -> dict[str, Any]:
+    flags = (VALIDATED if outcome.validated else 0) | (DELETED if outcome.outcome == "deleted" else 0)
+    revision = outcome.revision or 1
+    return {"offset": offset, "revision": revision, "flags": flags, "project": project, "name": outcome.name}

@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Callable
 
-from annotation_ingest.imaging import ACCEPTED, Picture, Refusal, look
+from annotation_ingest.images.imaging import ACCEPTED, Picture, Refusal, look
 from labelstream.errors import Rejected
 from labelstream.processes import ATTEMPTS, Crashed, Processes, TookTooLong
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from annotation_ingest.attempts import MOST_DEATHS, Attempts
+from annotation_ingest.batches.attempts import MOST_DEATHS, Attempts
+from annotation_ingest.batches.room import Room
+from annotation_ingest.batches.telling import Telling
 from annotation_ingest.disk import DISK
 from annotation_ingest.handler import Ingest, Prepared, Settled
-from annotation_ingest.pictures import STORE
+from annotation_ingest.images.pictures import STORE
 from annotation_ingest.ports import ParkingLot
-from annotation_ingest.room import Room
-from annotation_ingest.telling import Telling
 from labelstream.blobs.ports import Blobs
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently

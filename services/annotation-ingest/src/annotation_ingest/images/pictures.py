@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from annotation_ingest.imaging import ACCEPTED
+from annotation_ingest.images.imaging import ACCEPTED
 from annotation_ingest.ports import ImageDecoder
 from labelstream import keys
 from labelstream.blobs.ports import BlobNotFound, Blobs, BlobTooLarge

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from annotation_ingest.batches import Desk
+from annotation_ingest.batches.desk import Desk
 from annotation_ingest.handler import Ingest, Prepared
 from labelstream.streams.message import Delivery
 

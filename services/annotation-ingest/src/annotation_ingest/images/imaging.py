@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from annotation_ingest import exif, tiffs
+from annotation_ingest.images import exif, tiffs
 from labelstream import png
 from labelstream.events.annotation import Note
 

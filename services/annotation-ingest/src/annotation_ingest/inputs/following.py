@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import structlog
 
 from annotation_ingest import metrics
-from annotation_ingest.batches import Desk
+from annotation_ingest.batches.desk import Desk
+from annotation_ingest.batches.pipeline import Pipeline
 from annotation_ingest.handler import Ingest
-from annotation_ingest.lineage import Lineage
-from annotation_ingest.pace import Pace
-from annotation_ingest.pipeline import Pipeline
+from annotation_ingest.inputs.lineage import Lineage
+from annotation_ingest.inputs.pace import Pace
 from labelstream.errors import Unavailable
 from labelstream.service.patience import patiently
 from labelstream.streams.ports import Broker

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from annotation_ingest.trust import Trust
+from annotation_ingest.decisions.trust import Trust
 from labelstream.classes import ClassSchema
 from labelstream.errors import Rejected
 from labelstream.events.annotation import Outcome

@@ -1,0 +1,1 @@
+"""Batches of messages on their way to their stored receipts."""

@@ -1,0 +1,1 @@
+"""What `domain` decides with: trust, messages that came too early, class schemas, erasures."""

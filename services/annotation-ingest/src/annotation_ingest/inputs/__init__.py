@@ -1,0 +1,1 @@
+"""Input streams: following one, doubting it, and reading it no faster than its quota allows."""
