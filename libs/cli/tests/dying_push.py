@@ -8,9 +8,9 @@ from pathlib import Path
 
 from labelstream.producer import Producer, broker_settings
 from labelstream_cli.importers import read_folder
-from labelstream_cli.push_run import NAME
-from labelstream_cli.push_state import PushState, StreamNotes, state_root
-from labelstream_cli.pushing import publish
+from labelstream_cli.push.publishing import publish
+from labelstream_cli.push.run import NAME
+from labelstream_cli.push.state import PushState, StreamNotes, state_root
 
 
 async def main(folder: Path, stream: str, url: str, count: int) -> None:

@@ -40,9 +40,9 @@ from labelstream.streams.amqp import decode
 from labelstream.streams.memory import MemoryBroker
 from labelstream.values import FileRef, Position, sha256_hex
 from labelstream.wire.reading import read_submission
-from labelstream_cli.erase_holders import holders
-from labelstream_cli.erase_view import Erased, tell_beyond, tell_concerned, tell_erased
-from labelstream_cli.erasing import Marks, Request, ask, concerned, marks, wait_for_archives
+from labelstream_cli.erase.asking import Marks, Request, ask, concerned, marks, wait_for_archives
+from labelstream_cli.erase.holders import holders
+from labelstream_cli.erase.view import Erased, tell_beyond, tell_concerned, tell_erased
 from labelstream_cli.main import app
 from labelstream_cli.running import CommandFailed
 

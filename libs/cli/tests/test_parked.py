@@ -16,10 +16,10 @@ from labelstream.streams.memory import MemoryBroker
 from labelstream.streams.message import Delivery, Message
 from labelstream.values import Position
 from labelstream.wire import native
-from labelstream_cli.parked_awaiting import Awaited
-from labelstream_cli.parked_reading import Wanted, by_rule, chosen, kept, since_ms
-from labelstream_cli.parked_replaying import mark, replay
-from labelstream_cli.peeking import peek
+from labelstream_cli.parked.awaiting import Awaited
+from labelstream_cli.parked.peeking import peek
+from labelstream_cli.parked.reading import Wanted, by_rule, chosen, kept, since_ms
+from labelstream_cli.parked.replaying import mark, replay
 from labelstream_cli.running import CommandFailed
 
 UNKNOWN = Rejected("class.unknown", "box 0 has the class lorry", "Add it.")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from labelstream_cli.importers import Imported
-from labelstream_cli.push_state import PushState, StreamNotes, stamp_of
+from labelstream_cli.push.state import PushState, StreamNotes, stamp_of
 
 SOURCE = Path("somewhere")
 

@@ -17,8 +17,8 @@ from labelstream.streams.memory import MemoryBroker
 from labelstream.values import Position
 from labelstream.wire import native
 from labelstream_cli.importers import Imported, NamedBox, read_folder
-from labelstream_cli.push_state import PushState
-from labelstream_cli.pushing import Manner, follow_receipts, publish
+from labelstream_cli.push.publishing import Manner, follow_receipts, publish
+from labelstream_cli.push.state import PushState
 from labelstream_cli.running import CommandFailed
 
 MakeImage = Callable[..., Path]

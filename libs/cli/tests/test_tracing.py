@@ -38,9 +38,9 @@ from labelstream.events.serving import ModelActivated
 from labelstream.events.training import DatasetRef, Metrics, TrainingFailed, TrainingFinished, TrainingRequested
 from labelstream.streams.memory import MemoryBroker
 from labelstream.values import FileRef, Position, sha256_hex
-from labelstream_cli.trace_view import show_life
 from labelstream_cli.tracing import Life, closest_names, trace
 from labelstream_cli.tracing.closest import like
+from labelstream_cli.tracing.view import show_life
 
 FILE = FileRef.of("key", b"content")
 METRICS = Metrics(map50=0.9, map50_95=0.7, precision=0.9, recall=0.9, images=6)

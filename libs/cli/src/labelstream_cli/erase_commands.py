@@ -16,9 +16,9 @@ from labelstream.blobs.s3 import S3Blobs
 from labelstream.producer import Producer
 from labelstream.service.health import Health
 from labelstream.streams.ports import Broker
-from labelstream_cli.erase_holders import holders
-from labelstream_cli.erase_view import Erased, tell_beyond, tell_concerned, tell_erased
-from labelstream_cli.erasing import Request, ask, concerned, marks, wait_for_archives
+from labelstream_cli.erase.asking import Request, ask, concerned, marks, wait_for_archives
+from labelstream_cli.erase.holders import holders
+from labelstream_cli.erase.view import Erased, tell_beyond, tell_concerned, tell_erased
 from labelstream_cli.reaching import bars, broker_at, one_at_a_time
 from labelstream_cli.running import CommandFailed, Directory, Json, Project, failed, run, running_stack
 from labelstream_local.layout import DEFAULT

@@ -11,11 +11,11 @@ from rich.console import Console
 
 from labelstream.parked import INGEST, Parked
 from labelstream.streams.ports import Broker
-from labelstream_cli.parked_awaiting import Awaited
-from labelstream_cli.parked_reading import Kept, Wanted, by_rule, bytes_of, chosen, kept, since_ms
-from labelstream_cli.parked_replaying import Replayed, mark, replay
-from labelstream_cli.parked_view import show_list, show_one, show_replayed, show_summary
-from labelstream_cli.peeking import Peeked, peek, plain
+from labelstream_cli.parked.awaiting import Awaited
+from labelstream_cli.parked.peeking import Peeked, peek, plain
+from labelstream_cli.parked.reading import Kept, Wanted, by_rule, bytes_of, chosen, kept, since_ms
+from labelstream_cli.parked.replaying import Replayed, mark, replay
+from labelstream_cli.parked.view import show_list, show_one, show_replayed, show_summary
 from labelstream_cli.reaching import Tell, Url, with_broker
 from labelstream_cli.running import CommandFailed, Directory, Json, failed
 from labelstream_local.layout import DEFAULT

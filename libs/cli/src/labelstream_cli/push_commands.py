@@ -14,10 +14,10 @@ from rich.console import Console
 
 from labelstream.errors import Misconfigured
 from labelstream_cli.importers import ClassMap, Options, Problem, is_archive, published_splits, read_folder, unpacked
-from labelstream_cli.push_report import Plan, check_report, show_pushed, unknown_in_words, write_report
-from labelstream_cli.push_run import run_push
-from labelstream_cli.push_target import find_target
-from labelstream_cli.pushing import Manner, Pushed
+from labelstream_cli.push.publishing import Manner, Pushed
+from labelstream_cli.push.report import Plan, check_report, show_pushed, unknown_in_words, write_report
+from labelstream_cli.push.run import run_push
+from labelstream_cli.push.target import find_target
 from labelstream_cli.reaching import Url
 from labelstream_cli.running import TELLS, CommandFailed, Directory, Json, failed
 from labelstream_local.layout import DEFAULT

@@ -13,8 +13,8 @@ from labelstream.blobs.s3 import S3Blobs
 from labelstream.service.health import Health
 from labelstream_cli.reaching import bars, broker_at
 from labelstream_cli.running import Directory, Json, Project, failed, run, running_stack
-from labelstream_cli.trace_view import show_life
 from labelstream_cli.tracing import Life, closest_names, trace
+from labelstream_cli.tracing.view import show_life
 from labelstream_local.layout import DEFAULT
 
 _NAME = "labelstream trace"

@@ -29,7 +29,7 @@ from labelstream_cli.demo.sheet import write_sheet
 from labelstream_cli.demo.stages import Course
 from labelstream_cli.demo.state import DemoState
 from labelstream_cli.demo.watching import Programs, refusal
-from labelstream_cli.pushing import Pushed, publish
+from labelstream_cli.push.publishing import Pushed, publish
 from labelstream_cli.running import CommandFailed
 from labelstream_local.services import input_stream
 from labelstream_local.stack import Stack

@@ -11,7 +11,7 @@ from labelstream_cli.demo.heldout import Compared
 from labelstream_cli.demo.proof import Proof
 from labelstream_cli.demo.stages import Course
 from labelstream_cli.demo.state import DemoState
-from labelstream_cli.pushing import Pushed
+from labelstream_cli.push.publishing import Pushed
 
 
 def report_of(

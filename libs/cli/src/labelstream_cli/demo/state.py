@@ -18,7 +18,7 @@ from labelstream.events.training import (
     TrainingProgressed,
     TrainingRequested,
 )
-from labelstream_cli.pushing import Refused
+from labelstream_cli.push.publishing import Refused
 
 UNCHANGED = ("duplicated", "rejected", "held", "superseded")  # outcomes that leave the dataset as it is
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from labelstream.parked import INGEST, Mark, Marker, Parked, origin, read_parked
 from labelstream.streams.ports import Broker
 from labelstream.values import Position
-from labelstream_cli.peeking import Peeked, peek
+from labelstream_cli.parked.peeking import Peeked, peek
 from labelstream_cli.reaching import Tell, not_told, stored
 from labelstream_cli.running import CommandFailed
 

@@ -12,7 +12,7 @@ from labelstream.errors import Rejected
 from labelstream.events.annotation import AnnotationSettled, Rejection
 from labelstream.producer import Producer, TimedOut
 from labelstream_cli.importers import Imported, Pixels, Problem, Unreadable
-from labelstream_cli.push_state import Did, PushState, stamp_of
+from labelstream_cli.push.state import Did, PushState, stamp_of
 from labelstream_cli.running import CommandFailed
 
 FLUSH_EVERY = 50  # messages

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from labelstream_cli.parked_reading import Kept, State, at
-from labelstream_cli.parked_replaying import Replayed
-from labelstream_cli.peeking import Peeked, plain
+from labelstream_cli.parked.peeking import Peeked, plain
+from labelstream_cli.parked.reading import Kept, State, at
+from labelstream_cli.parked.replaying import Replayed
 
 _STYLE: Mapping[State, str] = {"parked": "yellow", "replayed": "green", "dropped": "dim"}
 

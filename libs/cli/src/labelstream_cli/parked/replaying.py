@@ -10,7 +10,7 @@ from labelstream.errors import Rejected
 from labelstream.parked import INGEST, Mark, Parked, replay_of, to_mark
 from labelstream.streams.message import Message
 from labelstream.streams.ports import Broker, Publisher
-from labelstream_cli.parked_reading import Kept, bytes_of
+from labelstream_cli.parked.reading import Kept, bytes_of
 from labelstream_cli.reaching import Tell, not_told
 
 NAME = "labelstream-parked"  # the publisher; one at a time

@@ -9,8 +9,8 @@ from typing import Any
 from labelstream.events.annotation import AnnotationErased
 from labelstream.events.batch import Rewritten
 from labelstream.view import ToErase
-from labelstream_cli.erase_holders import Holders
-from labelstream_cli.erasing import Request
+from labelstream_cli.erase.asking import Request
+from labelstream_cli.erase.holders import Holders
 
 _SHOWN = 10  # of a long list
 

@@ -13,9 +13,9 @@ from rstream.exceptions import StreamDoesNotExist
 from labelstream.errors import Misconfigured, Unavailable
 from labelstream.producer import Producer
 from labelstream.service.settings import BrokerSettings
-from labelstream_cli.push_report import Plan
-from labelstream_cli.push_state import PushState, StreamNotes, state_root
-from labelstream_cli.pushing import Kind, Pushed, Told, follow_receipts, publish
+from labelstream_cli.push.publishing import Kind, Pushed, Told, follow_receipts, publish
+from labelstream_cli.push.report import Plan
+from labelstream_cli.push.state import PushState, StreamNotes, state_root
 from labelstream_cli.reaching import broker_at, one_at_a_time
 from labelstream_cli.running import ERRORS, INTERRUPTED, CommandFailed, run
 

@@ -17,8 +17,8 @@ from rich.table import Table
 from labelstream.errors import Misconfigured
 from labelstream.values import SPLITS
 from labelstream_cli.importers import Imported, Mapped, Problem, UnknownClass
-from labelstream_cli.push_target import Target
-from labelstream_cli.pushing import Manner, Pushed
+from labelstream_cli.push.publishing import Manner, Pushed
+from labelstream_cli.push.target import Target
 
 _MOST_CLASSES = 30  # shown
 _MOST_EXAMPLES = 3

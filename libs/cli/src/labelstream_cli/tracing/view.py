@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from labelstream_cli.parked_reading import at
+from labelstream_cli.parked.reading import at
 from labelstream_cli.tracing import Life, Step
 from labelstream_cli.tracing.life import Tone
 

@@ -12,7 +12,7 @@ from labelstream.events.envelope import Envelope
 from labelstream.streams.amqp import decode
 from labelstream.streams.ports import Broker
 from labelstream.values import Position
-from labelstream_cli.parked_replaying import BecameOf, Replayed
+from labelstream_cli.parked.replaying import BecameOf, Replayed
 from labelstream_cli.reaching import Tell, last_offset, not_told
 from labelstream_cli.running import CommandFailed
 

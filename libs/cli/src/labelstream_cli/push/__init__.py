@@ -1,0 +1,1 @@
+"""What `labelstream push` does: send what an importer read, and remember how far that came."""
