@@ -18,7 +18,7 @@ from labelstream.values import Position
 from labelstream.wire import native
 from labelstream_cli.parked.awaiting import Awaited
 from labelstream_cli.parked.peeking import peek
-from labelstream_cli.parked.reading import Wanted, by_rule, chosen, kept, since_ms
+from labelstream_cli.parked.reading import Wanted, chosen, kept, listing, since_ms
 from labelstream_cli.parked.replaying import mark, replay
 from labelstream_cli.running import CommandFailed
 
@@ -81,12 +81,30 @@ async def test_each_message_is_listed_with_its_names_rule_and_state(broker: Memo
     assert [one.names for one in found] == [("a",), ("b", "c", "d", "e", "f"), ()]
     assert [one.more_names for one in found] == [0, 2, 0]
     assert [one.state for one in found] == ["replayed", "parked", "dropped"]
-    assert by_rule(found) == {"box.outside": {"parked": 1, "dropped": 1}, "class.unknown": {"replayed": 1}}
     assert found[0].as_json() | {"time": ""} == {
         "position": first, "time": "", "state": "replayed", "rule": "class.unknown", "reason": UNKNOWN.reason,
         "hint": "Add it.", "names": ["a"], "more_names": 0, "input": {"stream": "annotations", "offset": 3},
         "replays": None, "size_bytes": len(encode(submitted("a"))),
     }  # fmt: skip
+
+
+async def test_a_listing_holds_the_newest_and_counts_all(broker: MemoryBroker) -> None:
+    for offset in range(5):
+        await park(broker, offset, encode(submitted(f"n{offset}")), OUTSIDE if offset else UNKNOWN)
+    found = await kept(broker, Wanted())
+    await mark(broker, "dropped", found[1:2])
+    await mark(broker, "replayed", found[4:])
+
+    newest = await listing(broker, Wanted(), 2)
+
+    assert [(one.names, one.state) for one in newest.newest] == [(("n4",), "replayed"), (("n3",), "parked")]
+    assert newest.total == 5
+    assert newest.rules == {
+        "box.outside": {"parked": 2, "dropped": 1, "replayed": 1}, "class.unknown": {"parked": 1},
+    }  # fmt: skip
+    assert list(newest.rules) == ["box.outside", "class.unknown"]
+    assert len((await listing(broker, Wanted(), None)).newest) == 5
+    assert (await listing(broker, Wanted(rule="class.unknown"), 2)).total == 1
 
 
 async def test_messages_are_chosen_by_rule_stream_and_time(broker: MemoryBroker) -> None:
@@ -104,6 +122,8 @@ def test_a_time_is_read_as_an_age_or_a_date() -> None:
     assert since_ms("2026-03-01T12:00+00:00") == int(now.timestamp() * 1000)
     with pytest.raises(ValueError, match="isoformat"):
         since_ms("yesterday")
+    with pytest.raises(ValueError, match="before all time"):
+        since_ms("99999999999d", now)
 
 
 async def test_a_parked_stream_that_is_not_there_or_empty_holds_nothing(broker: MemoryBroker) -> None:

@@ -105,7 +105,7 @@ def name_of(message: Message) -> str:
 async def test_a_push_that_was_killed_goes_on_and_every_image_is_one_message(
     folder: Path, push: Push, broker: RabbitBroker, stream: str, url: str, environment: dict[str, str]
 ) -> None:
-    assert await asyncio.to_thread(push_and_die, environment, folder, stream, url, 120) == -9
+    assert await asyncio.to_thread(push_and_die, environment, folder, stream, url, "sent", 120) == -9
 
     done = push(folder, "--stream", stream, "--url", url, "--json")
 
@@ -225,6 +225,20 @@ async def test_a_zip_is_pushed_and_goes_on_where_it_stopped(
     assert (first["sent"], first["sent_earlier"]) == (IMAGES, 0)
     assert (second["sent"], second["sent_earlier"]) == (0, IMAGES)
     assert len(await stored(broker, stream)) == IMAGES
+
+
+@pytest.mark.broker
+def test_notes_that_cannot_be_written_are_said_before_anything_is_sent(
+    folder: Path, push: Push, stream: str, url: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "a file").write_text("")
+    environment["XDG_STATE_HOME"] = str(tmp_path / "a file")
+
+    done = push(folder, "--stream", stream, "--url", url)
+
+    assert done.returncode == 1
+    assert "what was sent can't be noted in" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [("--report", "x.txt"), ("--report", "nowhere/x.csv"), ("--map", "car")])

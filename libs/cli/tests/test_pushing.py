@@ -8,14 +8,17 @@ import cv2
 import numpy as np
 import pytest
 
+from labelstream.blobs.memory import MemoryBlobs
 from labelstream.events.annotation import AnnotationSettled, Outcome, Rejection
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.events.envelope import Envelope
-from labelstream.producer import Producer
+from labelstream.producer import ByReference, Producer
+from labelstream.service.health import Health
 from labelstream.streams.amqp import decode
 from labelstream.streams.memory import MemoryBroker
 from labelstream.values import Position
 from labelstream.wire import native
+from labelstream.wire.submission import ImageReference
 from labelstream_cli.importers import Imported, NamedBox, read_folder
 from labelstream_cli.push.publishing import Manner, follow_receipts, publish
 from labelstream_cli.push.state import PushState
@@ -163,6 +166,25 @@ async def test_an_image_that_no_message_can_hold_is_reported_with_the_way_out(
     (problem,) = pushed.unreadable
     assert (problem.name, problem.kind) == ("b", "message not allowed")
     assert "--by-reference sends it" in problem.reason
+
+
+async def test_only_the_image_that_no_message_can_hold_goes_into_the_store(
+    broker: MemoryBroker, images: list[Imported]
+) -> None:
+    photograph = b"\xff\xd8\xff" + bytes(3_000_000)
+    images[1].image_path.write_bytes(photograph)
+    bucket = MemoryBlobs()
+    store = ByReference(bucket, "annotations/", Health(), inline=True)
+
+    async with Producer(broker, "annotations", "pusher", images=store) as producer:
+        pushed = await publish(producer, images, nothing)
+
+    assert (pushed.sent, pushed.unreadable) == (3, [])
+    a, b, c = [native.read(decode(one.raw), "created").image for one in broker.stored("annotations") or []]
+    assert [a, c] == [one.image_path.read_bytes() for one in (images[0], images[2])]
+    assert isinstance(b, ImageReference)
+    assert (await bucket.get(b.key)).data == photograph
+    assert [info.key async for info in bucket.list("")] == [b.key]
 
 
 async def test_frames_of_a_video_are_sent_as_jpeg(broker: MemoryBroker, tmp_path: Path) -> None:

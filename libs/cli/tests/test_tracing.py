@@ -31,7 +31,7 @@ from labelstream.events.base import (
     TRAINING_EVENTS,
     Event,
 )
-from labelstream.events.batch import BatchAugmented, Member, Range, Variant
+from labelstream.events.batch import BatchAugmented, Member, Range, Rewritten, Variant
 from labelstream.events.envelope import Envelope
 from labelstream.events.model import ModelExported, ModelPromoted, ModelRefused
 from labelstream.events.serving import ModelActivated
@@ -257,6 +257,45 @@ async def test_an_expired_message_and_an_erasure_are_told(world: World) -> None:
     life = await world.trace()
     assert told(life)[0].startswith("held deleted → expired")
     assert (life.state, told(life)[-1]) == ("erased", "erased")
+
+
+async def test_a_batch_whose_lists_lie_in_the_store_is_told_and_one_whose_lists_are_gone_is_counted(
+    world: World,
+) -> None:
+    of = annotation("1")
+    await world.settle(recorded("a", of))
+    for number, stored in enumerate((True, False)):
+        event = batch(number, ("a", of))
+        packed = event.packed_lists()
+        lists = FileRef.of(f"lists/{number}", packed)
+        if stored:
+            await world.blobs.put(lists.key, packed)
+        await world.say(event.without_lists(lists))
+
+    life = await world.trace()
+
+    assert told(life)[1:] == ["augmented: 8 images"]
+    assert life.steps[-1].data["archive"] == "archives/0.tar"
+    assert life.malformed == 1
+
+
+async def test_archives_that_were_rewritten_are_told_with_what_took_their_place(world: World) -> None:
+    of, other = annotation("1"), annotation("2")
+    await world.settle(recorded("a", of), recorded("b", other), recorded("c", annotation("3")))
+    await world.say(batch(0, ("a", of), ("b", other)))
+    await world.say(batch(1, ("c", annotation("3"))))
+    places = ("archives/0.tar", "archives/new.tar"), ("archives/1.tar", None), ("archives/new.tar", None)
+    for number, ((old, new), image) in enumerate(zip(places, (other, annotation("3"), of), strict=True)):
+        by = FileRef.of(new, b"tar") if new else None
+        erased = {"erased_images": (image.image.sha256,), "rewritten": (Rewritten(archive=old, by=by),)}
+        await world.say(batch(2 + number).model_copy(update=erased))
+
+    life = await world.trace()
+
+    assert told(life)[2:] == ["archive rewritten without another image", "archive removed: it was erased"]
+    assert [step.data["rewritten"] for step in life.steps[2:]] == ["archives/new.tar", None]
+    assert [step.details for step in life.steps[2:]] == [("archives/new.tar",), ("archives/new.tar",)]
+    assert told(await world.trace("b"))[2:] == ["archive rewritten without it"]
 
 
 async def test_a_dataset_is_looked_into_only_if_its_cut_is_not_before_the_annotation(world: World) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from annotation_ingest.adapters.parking import STREAM as PARKED
+from annotation_ingest.settings import InputSettings
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.streams.memory import MemoryBroker
 from labelstream.wire import native
@@ -74,3 +75,28 @@ async def test_every_message_has_one_receipt_wherever_the_service_dies(
     await service.send(native.write_bulk("deleted", ["n0"]))
     await service.work()
     assert service.live_view() == service.rebuilt_view()
+
+
+@pytest.mark.parametrize("death", ["before", "after"])
+async def test_an_erasure_that_dies_between_the_objects_and_its_receipt_is_finished(
+    service: Any, make_picture: Any, death: str
+) -> None:
+    service.broker = DeadlyBroker({2: death})
+    service.inputs = (InputSettings(may_erase=True),)
+    await service.send(
+        native.write("a", make_picture(), [BOX], message_id="1"),
+        native.write_erasure(names=["a"], message_id="2"),
+        native.write("a", make_picture(), [BOX], message_id="1"),
+    )
+    task = service.start()
+    with pytest.raises(BaseException):  # noqa: B017, PT011  # a group around what killed it
+        await task
+    assert [found async for found in service.blobs.list("default/images/")] == []
+    await service.work()
+    assert [e.event.type for _, e in service.envelopes()] == [
+        "annotation.settled",
+        "annotation.erased",
+        "annotation.settled",
+    ]
+    assert [one.outcome for one in service.receipts()[-1].outcomes] == ["duplicated"]
+    assert [found async for found in service.blobs.list("default/images/")] == []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,11 +166,47 @@ def test_an_edit_that_comes_first_is_held_and_done_to_its_creation(story: Story)
     assert story.view.held("default", "a") == []
 
 
-def test_held_messages_are_done_in_the_order_in_which_they_came(story: Story) -> None:
+def test_a_held_edit_takes_the_place_of_a_validation_before_it_and_not_of_one_behind_it(story: Story) -> None:
     story.tell(said("validated", "1"))
     story.edited("2", x=0.7, validated=False)
-    assert story.created("3", validated=False).validated is False
-    assert story.settled() == [("validated", "validated", 0), ("edited", "edited", 1)]
+    assert story.settled() == [("validated", "superseded", 0)]
+    assert story.tell(said("validated", "3")).outcome == "held"
+    assert story.created("4", validated=False).validated is True
+    assert story.settled() == [("edited", "edited", 1), ("validated", "validated", 2)]
+
+
+def test_a_held_edit_is_told_what_was_noted(story: Story) -> None:
+    assert [one.rule for one in story.edited("1", x=0.952).notes] == ["box.clamped"]
+
+
+STEPS: dict[str, Any] = {
+    "validate": lambda story, key: story.tell(said("validated", key)),
+    "delete": lambda story, key: story.tell(said("deleted", key)),
+    "edit": lambda story, key: story.edited(key, x=0.7, validated=False),
+    "edit, validated": lambda story, key: story.edited(key, x=0.8, validated=True),
+}
+
+
+@pytest.mark.parametrize("steps", list(product(STEPS, repeat=3)), ids=" - ".join)
+@pytest.mark.parametrize("validated", [True, False], ids=["validated", "raw"])
+def test_what_comes_before_its_creation_ends_as_what_comes_behind_it(
+    tmp_path: Path, steps: tuple[str, ...], validated: bool
+) -> None:
+    ends = []
+    for at in (0, len(steps)):
+        view = AnnotationView(tmp_path / f"{at}.sqlite")
+        story = Story(view)
+        for number, step in enumerate(steps):
+            if number == at:
+                story.created("first", validated=validated)
+            STEPS[step](story, str(number))
+        if at == len(steps):
+            story.created("first", validated=validated)
+        assert view.held("default", "a") == []
+        entry = view.entry("default", "a")
+        ends.append((entry.validated, entry.annotation) if entry is not None and not entry.deleted else None)
+        view.abandon()
+    assert ends[0] == ends[1]
 
 
 def test_a_second_held_edit_takes_the_place_of_the_first(story: Story) -> None:
@@ -210,9 +248,10 @@ def test_an_edit_with_an_image_does_not_use_up_a_held_deletion(story: Story) -> 
 def test_everything_that_was_held_for_a_deleted_annotation_is_superseded_with_it(story: Story) -> None:
     story.tell(said("validated", "1"))
     story.edited("2", x=0.7)
-    story.tell(said("deleted", "3"))
-    assert story.created("4").outcome == "superseded"
-    assert story.settled() == [("validated", "superseded", 0), ("edited", "superseded", 1), ("deleted", "deleted", 2)]
+    story.tell(said("validated", "3"))
+    story.tell(said("deleted", "4"))
+    assert story.created("5").outcome == "superseded"
+    assert story.settled() == [("edited", "superseded", 1), ("validated", "superseded", 2), ("deleted", "deleted", 3)]
 
 
 def test_held_messages_expire_after_so_many_later_messages_of_the_project(story: Story) -> None:
@@ -225,12 +264,6 @@ def test_held_messages_expire_after_so_many_later_messages_of_the_project(story:
     assert (late.name, late.asked, late.input.offset) == ("a", "validated", 0)
     assert [one.outcome for one in settle_all([late], "expired")] == ["expired"]
     assert story.view.expired("other", after=0, most=5) == []
-
-
-def test_a_validation_that_comes_first_waits_for_its_creation(story: Story) -> None:
-    held = story.tell(said("validated", "1"))
-    assert (held.outcome, held.validated) == ("held", True)
-    assert story.created("2", validated=False).validated is True
 
 
 def test_a_deletion_that_comes_first_supersedes_its_creation_once(story: Story) -> None:
@@ -297,6 +330,20 @@ def test_a_replay_is_superseded_when_something_newer_was_settled(story: Story) -
     story.created("2", x=0.5)
     outcome = story.tell(said("created", "1", replays=refused), content(0.6))
     assert (outcome.outcome, outcome.revision) == ("superseded", 1)
+
+
+def test_what_waits_for_a_refused_creation_does_not_overtake_its_replay(story: Story) -> None:
+    refused = story.refuse("1")
+    story.tell(said("validated", "2"))
+    outcome = story.tell(said("created", "1", replays=refused, validated=False), content(0.6))
+    assert (outcome.outcome, outcome.validated) == ("recorded", True)
+    assert story.settled() == [("validated", "validated", 1)]
+
+
+def test_a_replayed_edit_is_overtaken_by_one_that_is_held(story: Story) -> None:
+    refused = story.refuse("1")
+    story.edited("2", x=0.7)
+    assert story.tell(said("edited", "1", replays=refused), content(0.6, image=None)).outcome == "superseded"
 
 
 def test_each_name_of_a_replayed_bulk_message_is_judged_alone(story: Story) -> None:

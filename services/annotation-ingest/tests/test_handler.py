@@ -150,6 +150,31 @@ async def test_an_erasure_names_the_objects_that_go(desk: Desk, make_picture: An
     assert await desk.rule(native.write_erasure(medium="film", message_id="4")) == "erasure.nothing"
 
 
+async def test_what_was_erased_does_not_come_back_with_a_message_that_is_delivered_again(
+    desk: Desk, make_picture: Any
+) -> None:
+    message = native.write("a", make_picture(1), [BOX], message_id="1")
+    await desk.receipt(message)
+    (key,) = (await desk.answer(native.write_erasure(names=["a"], message_id="2"))).to_delete
+    await desk.ingest.blobs.delete(key)
+    (outcome,) = (await desk.receipt(message)).outcomes
+    assert (outcome.outcome, outcome.repeats) == ("duplicated", Position(stream="annotations", offset=0))
+    assert await desk.ingest.blobs.head(key) is None
+
+
+async def test_an_image_beyond_the_quota_is_not_stored_at_all(make_ingest: Any, make_picture: Any) -> None:
+    images = [make_picture(seed) for seed in (1, 2)]
+    desk = Desk(make_ingest(image_bytes=len(images[0])))
+    assert [o.outcome for o in (await desk.receipt(native.write("a", images[0], [], message_id="1"))).outcomes] == [
+        "recorded"
+    ]
+    assert await desk.rule(native.write("b", images[1], [], message_id="2")) == "quota.image_bytes"
+    assert [found.key async for found in desk.ingest.blobs.list("")] == [f"default/images/{sha256_hex(images[0])}.png"]
+    assert [o.outcome for o in (await desk.receipt(native.write("c", images[0], [], message_id="3"))).outcomes] == [
+        "recorded"
+    ]
+
+
 async def test_only_a_stream_that_may_erases(make_ingest: Any, make_picture: Any) -> None:
     desk = Desk(make_ingest())
     await desk.receipt(native.write("a", make_picture(1), [BOX], message_id="1"))

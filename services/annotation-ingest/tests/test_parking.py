@@ -107,13 +107,25 @@ async def test_after_a_restart_a_message_is_found_where_it_was_parked_before(
     assert len(kept(broker)) == 3
 
 
-async def test_a_message_that_was_parked_before_and_is_gone_has_no_place(
+async def test_a_message_that_was_parked_before_and_is_gone_is_parked_again(
     broker: CountingBroker, parking: Parking
 ) -> None:
     await parking.park("ingest", refused(3, 5))
     (broker.stored(STREAM) or []).pop(0)  # as its age would make it
     again = Parking(broker, Health())
-    assert set(await again.park("ingest", refused(3, 5, 8))) == {5, 8}
+    places = await again.park("ingest", refused(3, 5, 8))
+    assert places == {n: kept(broker)["annotations", n] for n in (3, 5, 8)}
+
+
+async def test_a_message_that_only_a_second_try_refuses_is_parked_behind_later_ones_and_once(
+    broker: CountingBroker, parking: Parking
+) -> None:
+    await parking.park("ingest", refused(5))
+    for _ in range(2):  # each time the process ends before the receipts are stored
+        again = Parking(broker, Health())
+        places = await again.park("ingest", refused(2, 3, 5))
+        assert places == {n: kept(broker)["annotations", n] for n in (2, 3, 5)}
+    assert len(kept(broker)) == 3
 
 
 async def test_parking_goes_on_in_a_stream_that_was_created_anew(broker: CountingBroker, parking: Parking) -> None:

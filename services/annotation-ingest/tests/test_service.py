@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from annotation_ingest.settings import InputSettings
+from labelstream.classes import ClassSchema
 from labelstream.events.annotation import AnnotationSettled
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.producer import Producer
+from labelstream.schemas import load_named_schema
 from labelstream.streams.message import Message
 from labelstream.values import sha256_hex
 from labelstream.view import AnnotationView
@@ -283,3 +285,20 @@ async def test_decisions_do_not_depend_on_how_messages_are_batched(
     assert [o.validated for r in receipts for o in r.outcomes][1:5] == [True, False, True, True]
     assert [o.revision for r in receipts for o in r.outcomes] == [None, 1, 2, 3, 3, 3, 4, 4, 5]
     assert service.live_view() == service.rebuilt_view()
+
+
+async def test_a_schema_change_is_held_to_all_that_the_project_has_and_not_only_to_its_own_streams_settings(
+    service: Any, tmp_path: Path, outcomes_of: Any
+) -> None:
+    longer = tmp_path / "longer.json"
+    classes = load_named_schema("example").classes
+    longer.write_text(ClassSchema(name="example", classes=(*classes, "airship")).model_dump_json())
+    service.inputs = (
+        InputSettings(may_change_schema=True),
+        InputSettings(stream="others", schema=str(longer)),
+    )
+    for number, added in enumerate((("train",), ("airship", "train"))):
+        change = ClassSchema(name="example", classes=(*classes, *added))
+        await service.send(native.write_class_schema(change, f"{number}"))
+    await service.send(stream="others")
+    assert outcomes_of(await service.work()) == ["rejected", "recorded"]

@@ -16,11 +16,11 @@ from labelstream.blobs.s3 import S3Blobs
 from labelstream.producer import Producer
 from labelstream.service.health import Health
 from labelstream.streams.ports import Broker
-from labelstream_cli.erase.asking import Request, ask, concerned, marks, wait_for_archives
+from labelstream_cli.erase.asking import PATIENCE_S, Request, ask, concerned, marks, wait_for_archives
 from labelstream_cli.erase.holders import holders
 from labelstream_cli.erase.view import Erased, tell_beyond, tell_concerned, tell_erased
 from labelstream_cli.reaching import bars, broker_at, one_at_a_time
-from labelstream_cli.running import CommandFailed, Directory, Json, Project, failed, run, running_stack
+from labelstream_cli.running import CommandFailed, Directory, Json, Project, run, stack_with
 from labelstream_local.layout import DEFAULT
 from labelstream_local.services import input_stream
 from labelstream_local.stack import Stack
@@ -56,9 +56,9 @@ def _erase(
     - `labelstream erase --medium film-3.mp4 --yes --json | jq .models`
     """
     if bool(names) == (medium is not None):
-        raise failed("name either annotations or a --medium")
+        raise typer.BadParameter("name either annotations or a --medium")
     if as_json and not (yes or dry_run):
-        raise failed("--json asks nothing: add --yes to erase, or --dry-run to look")
+        raise typer.BadParameter("--json asks nothing: add --yes to erase, or --dry-run to look")
     to = stream or input_stream(project)
     request = Request(project, to, tuple(dict.fromkeys(names or ())), medium)
     preview = run(_look(directory, request, quiet=as_json))
@@ -87,9 +87,7 @@ class _Place:
 
 @asynccontextmanager
 async def _at(directory: Path, project: str) -> AsyncIterator[_Place]:
-    stack = running_stack(directory)
-    if project not in stack.record.projects:
-        raise CommandFailed(f"this stack has no project {project}; it has {', '.join(stack.record.projects)}")
+    stack = stack_with(directory, project)
     blobs = S3Blobs(stack.store, stack.store.data_bucket, Health())
     try:
         async with broker_at(stack.broker, _NAME) as broker:
@@ -119,7 +117,7 @@ async def _do(directory: Path, preview: Erased) -> Erased:
         since = await marks(place.broker)
         settings = place.stack.broker
         with one_at_a_time(settings, f"erasing on {request.stream}"):
-            async with Producer.connect(settings, request.stream, _NAME) as producer:
+            async with Producer.connect(settings, request.stream, _NAME, timeout_s=PATIENCE_S) as producer:
                 receipts = await ask(producer, request)
         rewritten = await wait_for_archives(place.broker, place.blobs, request.project, receipts, since)
     return replace(preview, receipts=receipts, rewritten=rewritten)

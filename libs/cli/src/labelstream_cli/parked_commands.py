@@ -13,7 +13,7 @@ from labelstream.parked import INGEST, Parked
 from labelstream.streams.ports import Broker
 from labelstream_cli.parked.awaiting import Awaited
 from labelstream_cli.parked.peeking import Peeked, peek, plain
-from labelstream_cli.parked.reading import Kept, Wanted, by_rule, bytes_of, chosen, kept, since_ms
+from labelstream_cli.parked.reading import Kept, Wanted, bytes_of, chosen, kept, listing, since_ms
 from labelstream_cli.parked.replaying import Replayed, mark, replay
 from labelstream_cli.parked.view import show_list, show_one, show_replayed, show_summary
 from labelstream_cli.reaching import Tell, Url, with_broker
@@ -102,16 +102,15 @@ def _list(
     - `labelstream parked list --summary`
     """
     wanted = Wanted(rule, stream, _since(since))
-    found = with_broker(_NAME, lambda broker, tell: kept(broker, wanted, tell), directory, url, quiet=as_json)
-    newest = found[::-1][: limit or None]
+    most = limit or None
+    found = with_broker(_NAME, lambda broker, tell: listing(broker, wanted, most, tell), directory, url, quiet=as_json)
     if as_json:
-        counts = {rule: dict(states) for rule, states in by_rule(found).items()}
-        messages = {} if summary else {"messages": [one.as_json() for one in newest]}
-        typer.echo(json.dumps({"total": len(found), "rules": counts, **messages}))
+        messages = {} if summary else {"messages": [one.as_json() for one in found.newest]}
+        typer.echo(json.dumps({"total": found.total, "rules": found.rules, **messages}))
     elif summary:
-        show_summary(by_rule(found), Console())
+        show_summary(found.rules, Console())
     else:
-        show_list(newest, len(found), Console())
+        show_list(found.newest, found.total, Console())
 
 
 def _show(

@@ -50,7 +50,12 @@ Unvalidated = Annotated[
 ]
 ByReference = Annotated[
     bool,
-    typer.Option("--by-reference", help="Put images into the store and send references: for images over about 1 MB."),
+    typer.Option(
+        "--by-reference",
+        help="Put every image into the store and send references; without it, the local stack's store takes only those "
+        "over about 1 MB. With --url the store is read from LABELSTREAM_STORE__ENDPOINT_URL, "
+        "LABELSTREAM_STORE__ACCESS_KEY and LABELSTREAM_STORE__SECRET_KEY_FILE.",
+    ),
 ]
 StreamName = Annotated[
     str, typer.Option(help="The input stream; it decides the project and what its producers may do.")
@@ -107,7 +112,7 @@ def _push(  # noqa: PLR0913 -- typer makes an option of each
     - `labelstream push VOC2007/ --map aeroplane=Plane --map sofa= --report left-out.csv`
     - `labelstream push flight.mp4 --every 25 --tag june`
     - `labelstream push snapshots/ --unlabelled`
-    - `labelstream push azaion/ --class-map to-ours.yaml --by-reference`
+    - `labelstream push azaion/ --class-map to-ours.yaml`
     - `labelstream push photos/ --stream trusted --url rabbitmq-stream://me:secret@broker:5552/vhost --schema ours.json`
     """
     console = Console(highlight=False, quiet=as_json)

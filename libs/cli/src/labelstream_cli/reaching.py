@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rstream.exceptions import StreamDoesNotExist
 
-from labelstream.errors import Unavailable
+from labelstream.errors import Rejected, Unavailable
+from labelstream.events.envelope import Envelope
 from labelstream.producer import broker_settings
 from labelstream.service.health import Health
 from labelstream.service.settings import BrokerSettings
+from labelstream.streams.amqp import decode
 from labelstream.streams.message import Delivery
 from labelstream.streams.ports import Broker, Start
 from labelstream.streams.rabbitmq import RabbitBroker
@@ -30,6 +33,7 @@ Url = Annotated[
     typer.Option(help="Another broker: rabbitmq-stream://user:password@host:5552/vhost", envvar="LABELSTREAM_URL"),
 ]
 Tell = Callable[[str, int, int], None]  # what is read, how much of it, of how much
+PATIENCE_S = 60.0  # with a broker that went away in the middle
 _AT_ONCE = 1000  # messages
 
 
@@ -81,7 +85,8 @@ def not_told(_what: str, _done: int, _total: int) -> None:
 def bars(*, quiet: bool) -> Iterator[Tell]:
     """Show a bar for each thing that is read, and remove them in the end."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=ERRORS, disable=quiet, transient=True) as progress:
+    hidden = quiet or not ERRORS.is_terminal  # elsewhere rich would leave an empty line
+    with Progress(*columns, console=ERRORS, disable=hidden, transient=True) as progress:
         tasks: dict[str, TaskID] = {}
 
         def tell(what: str, done: int, total: int) -> None:
@@ -103,9 +108,18 @@ async def last_offset(broker: Broker, stream: str) -> int | None:
 
 
 async def stored(
-    broker: Broker, stream: str, start: Start = "first", *, tell: Tell = not_told, end: int | None = None
+    broker: Broker,
+    stream: str,
+    start: Start = "first",
+    *,
+    tell: Tell = not_told,
+    end: int | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> AsyncIterator[list[Delivery]]:
-    """Yield what a stream holds from `start` on, in lists: up to `end`, or up to what is its end now."""
+    """Yield what a stream holds from `start` on, in lists: up to `end`, or up to what is its end now.
+
+    Raises CommandFailed when nothing comes for `patience_s` seconds.
+    """
     last = await last_offset(broker, stream)
     if last is None or (isinstance(start, int) and last < start):
         return
@@ -113,17 +127,29 @@ async def stored(
     reader = broker.reader(stream, start)
     first: int | None = None
     at = -1
+    quiet_since = time.monotonic()
     try:
         while at < end:
             deliveries = await reader.read(at_most=_AT_ONCE)
             if not deliveries:
+                if time.monotonic() - quiet_since > patience_s:
+                    raise CommandFailed(f"the broker gave nothing of {stream} for {patience_s:.0f} s, behind {at}")
                 continue
+            quiet_since = time.monotonic()
             first = deliveries[0].offset if first is None else first
             at = deliveries[-1].offset
             tell(stream, min(at, end) - first + 1, end - first + 1)
             yield [delivery for delivery in deliveries if delivery.offset <= end]
     finally:
         await reader.close()
+
+
+def event_in(delivery: Delivery) -> Envelope | None:
+    """Read an event; None for what is newer than we are, or no event of ours."""
+    try:
+        return Envelope.from_message(decode(delivery.raw))
+    except Rejected:
+        return None
 
 
 @contextmanager
@@ -133,9 +159,17 @@ def one_at_a_time(settings: BrokerSettings, doing: str) -> Iterator[None]:
     The broker takes one writer of a publisher name at a time, and drops what a second one writes.
     """
     where = digest_of([settings.host, settings.stream_port, settings.vhost, doing])[:16]
-    with (Path(tempfile.gettempdir()) / f"labelstream-{where}.lock").open("w") as lock:
+    with _lock_file(Path(tempfile.gettempdir()) / f"labelstream-{where}.lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise CommandFailed(f"another command is {doing} on this machine: wait until it has ended") from error
         yield
+
+
+def _lock_file(path: Path) -> BinaryIO:
+    """Open a file that may be another user's, which can be read but not written. Raises CommandFailed."""
+    try:
+        return path.open("rb") if path.exists() else path.open("ab")
+    except OSError as error:
+        raise CommandFailed(f"the lock {path} can't be opened: {error.strerror}") from error

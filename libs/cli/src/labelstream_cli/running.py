@@ -14,16 +14,17 @@ import typer
 from rich.console import Console
 
 from labelstream.errors import Misconfigured, Rejected, Unavailable
+from labelstream.producer import TimedOut
 from labelstream_local.process import StartFailed
 from labelstream_local.stack import Stack, load
 
 T = TypeVar("T")
 
 ERRORS = Console(stderr=True, highlight=False)
-TELLS = (Misconfigured, Rejected, StartFailed, Unavailable)  # their text says what to do
+TELLS = (Misconfigured, Rejected, StartFailed, TimedOut, Unavailable)  # their text says what to do
 INTERRUPTED = 130  # as shells count Ctrl-C
 
-Directory = Annotated[Path, typer.Option("--dir", help="Where the embedded stack lives.", envvar="LABELSTREAM_DIR")]
+Directory = Annotated[Path, typer.Option("--dir", help="Where the stack lives.", envvar="LABELSTREAM_DIR")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 Project = Annotated[str, typer.Option(help="The project.")]
 
@@ -58,6 +59,14 @@ def running_stack(directory: Path) -> Stack:
         raise CommandFailed(str(error)) from error
     if not stack.rabbitmq.ready():
         raise CommandFailed(f"the stack in {stack.layout.root} does not answer: `labelstream up` starts it")
+    return stack
+
+
+def stack_with(directory: Path, project: str) -> Stack:
+    """Return the running stack of a directory. Raises CommandFailed when it is not up or does not serve the project."""
+    stack = running_stack(directory)
+    if project not in stack.record.projects:
+        raise CommandFailed(f"this stack has no project {project}; it has {', '.join(stack.record.projects)}")
     return stack
 
 

@@ -19,8 +19,8 @@ from labelstream.producer import Producer
 from labelstream.schemas.recorded import recorded_schema
 from labelstream.service.health import Health
 from labelstream_cli.reaching import one_at_a_time
-from labelstream_cli.running import CommandFailed, Directory, Json, Project, run, running_stack
-from labelstream_cli.schema_changing import as_next, publish_schema, with_classes
+from labelstream_cli.running import Directory, Json, Project, run, stack_with
+from labelstream_cli.schema_changing import PATIENCE_S, as_next, publish_schema, with_classes
 from labelstream_local.layout import DEFAULT
 from labelstream_local.services import input_stream
 from labelstream_local.stack import Stack
@@ -89,13 +89,10 @@ def _set(
 
 
 async def _recorded(directory: Path, project: str) -> ClassSchema:
-    return await _schema_of(running_stack(directory), project)
+    return await _schema_of(stack_with(directory, project), project)
 
 
 async def _schema_of(stack: Stack, project: str) -> ClassSchema:
-    """Return what is recorded. Raises CommandFailed for a project that the stack does not serve, Unavailable."""
-    if project not in stack.record.projects:
-        raise CommandFailed(f"this stack has no project {project}; it has {', '.join(stack.record.projects)}")
     blobs = S3Blobs(stack.store, stack.store.data_bucket, Health())
     try:
         return await recorded_schema(blobs, project)
@@ -107,14 +104,14 @@ async def _change(
     directory: Path, project: str, stream: str | None, change: Change
 ) -> tuple[ClassSchema, ClassSchema, AnnotationSettled | None]:
     """Return the schema before and after a change, and its receipt; None when there was nothing to change."""
-    stack = running_stack(directory)
+    stack = stack_with(directory, project)
     now = await _schema_of(stack, project)
     wanted = change(now)
     if wanted.classes == now.classes:
         return now, now, None
     to = stream or input_stream(project)
     with one_at_a_time(stack.broker, f"changing the classes on {to}"):
-        async with Producer.connect(stack.broker, to, _NAME) as producer:
+        async with Producer.connect(stack.broker, to, _NAME, timeout_s=PATIENCE_S) as producer:
             receipt = await publish_schema(producer, wanted)
     return now, receipt.class_schema or wanted, receipt
 

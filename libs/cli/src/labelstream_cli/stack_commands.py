@@ -13,18 +13,13 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 
 from labelstream.errors import Misconfigured
 from labelstream.schemas import load_named_schema
+from labelstream_cli.running import ERRORS, Directory, Json, failed
 from labelstream_cli.status_view import show
 from labelstream_local.layout import DEFAULT
 from labelstream_local.process import StartFailed
 from labelstream_local.services import NAMES
 from labelstream_local.stack import Options, Stack, down, load, up
 from labelstream_local.status import Status, status_of
-
-Directory = Annotated[
-    Path, typer.Option("--dir", help="Where the stack lives; it can be removed whole.", envvar="LABELSTREAM_DIR")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
-_ERRORS = Console(stderr=True, highlight=False)
 
 
 def register(app: typer.Typer) -> None:
@@ -66,12 +61,12 @@ def _up(
     try:
         schemas = dict.fromkeys(projects, _path_or_name(schema)) if schema else {}
     except Misconfigured as problem:
-        raise _failed(problem) from problem
+        raise failed(problem) from problem
     options = Options(services=tuple(service or NAMES), projects=projects, schemas=schemas, within_s=within)
     try:
         stack = up_with_progress(directory, options, quiet=as_json)
     except StartFailed as problem:
-        raise _failed(problem) from problem
+        raise failed(problem) from problem
     if as_json:
         typer.echo(json.dumps({"was_running": stack.was_running, **_addresses(stack)}))
         return
@@ -114,7 +109,7 @@ def _status(directory: Directory = DEFAULT, as_json: Json = False) -> None:
         status = asyncio.run(status_of(load(directory)))
     except StartFailed as problem:
         if not as_json:
-            raise _failed(problem) from problem
+            raise failed(problem) from problem
         status = Status(str(directory.resolve()), False, (), (), (), None, None)
     if as_json:
         typer.echo(json.dumps(status.as_json(), default=str))
@@ -136,13 +131,13 @@ def _url(
     try:
         typer.echo(load(directory).url(service))
     except StartFailed as problem:
-        raise _failed(problem) from problem
+        raise failed(problem) from problem
 
 
 def up_with_progress(directory: Path, options: Options, *, quiet: bool = False) -> Stack:
     """Start a stack and show which program is awaited for how long. Raises StartFailed."""
     columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description:18}"), TimeElapsedColumn())
-    with Progress(*columns, console=_ERRORS, disable=quiet) as bars:
+    with Progress(*columns, console=ERRORS, disable=quiet) as bars:
         tasks: dict[str, TaskID] = {}
 
         def tell(what: str, state: str) -> None:
@@ -157,8 +152,3 @@ def up_with_progress(directory: Path, options: Options, *, quiet: bool = False) 
 def _addresses(stack: Stack) -> dict[str, str]:
     broker = {"broker (streams)": f"{stack.broker.host}:{stack.broker.stream_port}"}
     return {**broker, "object store": stack.store.endpoint_url, **{name: stack.url(name) for name in stack.services}}
-
-
-def _failed(problem: Exception) -> typer.Exit:
-    _ERRORS.print(str(problem), markup=False, style="red")
-    return typer.Exit(1)

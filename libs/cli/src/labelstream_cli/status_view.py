@@ -18,8 +18,10 @@ def show(status: Status, console: Console) -> None:
     console.print(_streams(status.streams))
     if status.lags:
         console.print(_lags(status.lags))
-    console.print(f"dataset  {_said(status.dataset)}", highlight=False)
-    console.print(f"model    {_said(status.model)}", highlight=False)
+    answers = {program.name for program in status.programs if program.ready is not None}
+    for title, fact, teller in (("dataset", status.dataset, "trainer"), ("model", status.model, "inference")):
+        said = _said(fact) if teller in answers else f"not known: {teller} does not answer"
+        console.print(f"{title:8} {said}", highlight=False)
 
 
 def _programs(programs: tuple[Program, ...]) -> Table:

@@ -12,7 +12,7 @@ from rich.console import Console
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.service.health import Health
 from labelstream_cli.reaching import bars, broker_at
-from labelstream_cli.running import Directory, Json, Project, failed, run, running_stack
+from labelstream_cli.running import Directory, Json, Project, failed, run, stack_with
 from labelstream_cli.tracing import Life, closest_names, trace
 from labelstream_cli.tracing.view import show_life
 from labelstream_local.layout import DEFAULT
@@ -51,7 +51,7 @@ def _trace(
 
 
 async def _work(directory: Path, project: str, name: str, datasets: int, *, quiet: bool) -> tuple[Life, list[str]]:
-    stack = running_stack(directory)
+    stack = stack_with(directory, project)
     blobs = S3Blobs(stack.store, stack.store.data_bucket, Health())
     try:
         async with broker_at(stack.broker, _NAME) as broker:

@@ -13,7 +13,7 @@ from labelstream.jobs.rabbitmq import RabbitJobQueue
 from labelstream.service.health import Health
 from labelstream.streams.rabbitmq import RabbitBroker
 from labelstream_cli.asking_to_train import Asked, ask_for_training
-from labelstream_cli.running import CommandFailed, Directory, Json, Project, run, running_stack
+from labelstream_cli.running import CommandFailed, Directory, Json, Project, run, stack_with
 from labelstream_local.layout import DEFAULT
 from labelstream_local.stack import Stack
 
@@ -50,9 +50,7 @@ def _train(
 
 
 async def _work(directory: Path, project: str, at: int | None) -> Asked:
-    stack = running_stack(directory)
-    if project not in stack.record.projects:
-        raise CommandFailed(f"this stack has no project {project}; it has {', '.join(stack.record.projects)}")
+    stack = stack_with(directory, project)
     cut = await _end(stack) if at is None else at
     queue = RabbitJobQueue(stack.broker, Health(), _NAME)
     try:

@@ -218,3 +218,15 @@ def test_an_address_says_all_that_is_needed() -> None:
     settings = broker_settings("rabbitmq-stream://me:p%40ss@broker/some%2Fhost")
     assert (settings.host, settings.stream_port, settings.vhost) == ("broker", 5552, "some/host")
     assert (settings.username, settings.password.get_secret_value()) == ("me", "p@ss")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://me:secret@broker", "rabbitmq-stream://me:secret@broker:abc", "rabbitmq-stream://me:secret@broker:99999",
+     "rabbitmq-stream://[me:secret@broker", "rabbitmq-stream://broker:5552", "broker"],
+    ids=["scheme", "port", "high port", "bracket", "no user", "no address"],
+)  # fmt: skip
+def test_an_address_that_is_none_says_how_one_looks_and_not_the_password(address: str) -> None:
+    with pytest.raises(Misconfigured, match="must look like rabbitmq-stream://") as refused:
+        broker_settings(address)
+    assert "secret@" not in str(refused.value)

@@ -128,6 +128,23 @@ async def test_an_image_too_large_for_a_message_is_refused_with_the_way_out(brok
     assert len(sent()) == 1
 
 
+async def test_inline_only_an_image_that_no_message_can_hold_goes_into_the_store(
+    broker: MemoryBroker, sent: Any
+) -> None:
+    bucket, large = MemoryBlobs(), JPEG + bytes(3_000_000)
+    images = ByReference(bucket, "annotations/", Health(), inline=True)
+    async with Producer(broker, images=images) as producer:
+        for name, image in (("a", JPEG), ("b", large), ("c", None)):
+            await producer.submit(name=name, image=image, boxes=(box for box in ()))
+        with pytest.raises(Rejected, match="fewer names or boxes") as refused:
+            await producer.validate(["n" * 500] * 3_000)
+
+    key = f"annotations/{sha256_hex(large)}.jpg"
+    assert [read_submission(one).image for one in sent()] == [JPEG, ImageReference(key, sha256_hex(large)), None]
+    assert [info.key async for info in bucket.list("")] == [key]
+    assert refused.value.rule == "message.too_large"
+
+
 async def test_a_message_without_a_body_is_refused_at_once(broker: MemoryBroker) -> None:
     async with Producer(broker) as producer:
         with pytest.raises(ValueError, match="body"):

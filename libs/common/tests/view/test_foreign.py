@@ -42,3 +42,18 @@ async def test_a_stream_that_is_missing_is_created_and_leaves_a_new_view_alone(t
     assert await broker.last_offset(ANNOTATION_EVENTS) is None
     assert view.position is None
     view.close()
+
+
+@pytest.mark.parametrize(("known", "kept"), [(5, 5), (2, 2), (None, None)], ids=["more", "less", "nothing"])
+async def test_a_stream_that_lost_its_beginning_is_said_and_the_view_that_knows_it_is_kept(tmp_path, known, kept):
+    broker, view, health = MemoryBroker(), AnnotationView(tmp_path / "view.sqlite"), Health()
+    await broker.ensure_stream(ANNOTATION_EVENTS)
+    publisher = broker.publisher(ANNOTATION_EVENTS, "test")
+    await publisher.publish([(number + 1, settled(number).to_message()) for number in range(6)])
+    if known is not None:
+        view.apply(known, settled(known))
+    broker.evict(ANNOTATION_EVENTS, 4)
+    await discard_if_foreign(view, broker, ANNOTATION_EVENTS, health)
+    assert view.position == kept
+    assert "before offset 4 was removed" in health.report()["degraded"][ANNOTATION_EVENTS]
+    view.close()

@@ -69,3 +69,46 @@ async def test_a_file_that_is_no_view_is_thrown_away(tmp_path: Path, torn: bytes
     await blobs.put(KEY, torn)
     assert not await restore_snapshot(tmp_path / "view.sqlite", blobs, Health())
     assert not (tmp_path / "view.sqlite").exists()
+
+
+async def test_half_a_snapshot_is_thrown_away(tmp_path: Path) -> None:
+    blobs, lost = MemoryBlobs(), tmp_path / "lost" / "view.sqlite"
+    view = AnnotationView(lost)
+    for at in range(200):
+        view.apply(at, settled(at))
+    view.close()
+    await save_snapshot(lost, blobs, Health())
+    whole = (await blobs.get(KEY)).data
+    await blobs.put(KEY, whole[: len(whole) // 2])
+    assert not await restore_snapshot(tmp_path / "view.sqlite", blobs, Health())
+    assert not (tmp_path / "view.sqlite").exists()
+
+
+async def test_what_a_view_that_is_gone_left_behind_does_not_get_into_its_successor(tmp_path: Path) -> None:
+    blobs, path = MemoryBlobs(), tmp_path / "view.sqlite"
+    view = AnnotationView(path)
+    view.apply(0, settled(0))
+    view.commit()
+    await save_snapshot(path, blobs, Health())
+    view.apply(1, settled(1))
+    view.commit()
+    left = path.with_name("view.sqlite-wal").read_bytes()
+    view.close()
+    tables.remove(path)
+    path.with_name("view.sqlite-wal").write_bytes(left)
+    assert await restore_snapshot(path, blobs, Health())
+    again = AnnotationView(path)
+    assert again.position == 0
+    again.close()
+
+
+async def test_a_copy_that_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
+    blobs, path = MemoryBlobs(), tmp_path / "view.sqlite"
+    view = AnnotationView(path)
+    view.apply(0, settled(0))
+    view.commit()
+    (tmp_path / "view.sqlite-snapshot").write_bytes(b"half a copy")
+    await save_snapshot(path, blobs, Health())
+    view.close()
+    assert await restore_snapshot(tmp_path / "new.sqlite", blobs, Health())
+    assert not (tmp_path / "view.sqlite-snapshot").exists()

@@ -11,7 +11,7 @@ from labelstream.events.envelope import Envelope
 from labelstream.events.model import ModelWithdrawn
 from labelstream.labels import Box, labels_digest
 from labelstream.values import Position, sha256_hex
-from labelstream.view import AnnotationView, Counts
+from labelstream.view import AnnotationView
 
 P = "default"
 
@@ -114,8 +114,6 @@ def test_an_image_keeps_the_medium_and_split_that_it_was_first_recorded_with(vie
     assert found == {"b": ("film", "test"), "c": ("film", "test"), "d": ("plain", None), "e": ("plain", None)}
     assert view.image_medium(P, sha256_hex(b"one")) == "film"
     assert view.image_medium(P, sha256_hex(b"unknown")) is None
-    assert view.media_split(P, "film") == "test"
-    assert view.media_split(P, "plain") is None
 
 
 def test_an_offset_is_folded_once_and_foreign_events_only_move_the_position(view: AnnotationView) -> None:
@@ -126,7 +124,7 @@ def test_an_offset_is_folded_once_and_foreign_events_only_move_the_position(view
     withdrawn = ModelWithdrawn.model_construct()
     view.apply(6, Envelope.of(withdrawn, source="test", answers="x", project=P))
     assert view.position == 6
-    assert view.counts(P) == Counts(annotations=1, validated=1, deleted=0, images=1, media=1)
+    assert [entry.name for entry in view.validated(P)] == ["a"]
 
 
 def test_a_settled_message_is_remembered_with_its_place_but_a_refused_one_is_not(view: AnnotationView) -> None:

@@ -1,4 +1,4 @@
-"""The largest receipts that the limits allow fit into a frame: every broker takes 1 MiB, 900 kB is ours."""
+"""The largest receipts that the limits allow fit into a frame: every broker takes 1 MiB, 950 kB is ours."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from labelstream.events.annotation import (
     Note,
     Outcome,
     OutcomeKind,
+    Settlement,
 )
 from labelstream.events.base import Event
 from labelstream.events.envelope import Envelope
@@ -26,14 +27,19 @@ from labelstream.wire.limits import MAX_BOXES, MAX_NAMES, MAX_NAMES_BYTES, MAX_T
 from labelstream.wire.reading import read_submission
 from labelstream.wire.submission import ImageReference
 
-MOST_BYTES = 900_000
+MOST_BYTES = 950_000
 STREAM = "s" * 40
 HUGE = 1 << 40
+MOST_EXPIRED = 20  # as annotation-ingest has it
 PLACE = Position(stream=STREAM, offset=HUGE)
 ID, SHA256 = "ж" * 200, "a" * 64
 # Short texts pay a header each, long ones pay two or three bytes for it: this is the costliest way to fill the limit.
 NAMES = [("n" * (MAX_NAMES_BYTES // MAX_NAMES - 5) + f"{number:05}") for number in range(MAX_NAMES)]
 TEXT = "\N{GRINNING FACE}" * MAX_TEXT
+# What expires is told by whatever receipt comes next, and a creation settles what was held for it.
+LATE = tuple(
+    Settlement(name=TEXT, input=PLACE, asked="validated", outcome="superseded") for _ in range(MOST_EXPIRED + 3)
+)
 TAGS = [f"{number:02}" + "\N{GRINNING FACE}" * (MAX_TAG - 2) for number in range(MAX_TAGS)]
 
 
@@ -54,6 +60,7 @@ def receipt(asked: Asked, *outcomes: Outcome, class_schema: ClassSchema | None =
         asked=asked,
         outcomes=outcomes,
         replays=PLACE,
+        settles=LATE,
         class_schema=class_schema,
     )
 

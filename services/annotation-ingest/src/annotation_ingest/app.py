@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from annotation_ingest.adapters.decoding import Decoders
 from annotation_ingest.adapters.parking import Parking
@@ -29,7 +29,7 @@ from labelstream.classes import ClassSchema
 from labelstream.errors import Rejected, Unavailable
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.schemas import load_named_schema
-from labelstream.schemas.recorded import record_schema
+from labelstream.schemas.recorded import record_schema, recorded_schema
 from labelstream.service.health import Health
 from labelstream.service.http import health_app, serve_http
 from labelstream.service.patience import patiently
@@ -106,6 +106,7 @@ async def _answer_all(settings: IngestSettings, world: World, attempts: Attempts
         ingests = [_ingest_of(one, schemas[one.stream], told, view, world) for one in told.inputs]
         for ingest in ingests:
             await _record_schema(world, ingest)
+        ingests = [await _with_recorded_schema(world, ingest) for ingest in ingests]
         desk = Desk(
             journal=journal,
             view=view,
@@ -193,3 +194,12 @@ async def _record_schema(world: World, ingest: Ingest) -> None:
     """Hold the project's ids to what they meant before, and the store's copy level with the stream."""
     schema = current_schema(ingest.view, ingest.trust)
     await patiently(world.health, STORE, lambda: record_schema(world.blobs, ingest.trust.project, schema))
+
+
+async def _with_recorded_schema(world: World, ingest: Ingest) -> Ingest:
+    """Let the input know all classes of its project: another input, or settings of before, may have brought more."""
+    trust = ingest.trust
+    recorded = await patiently(world.health, STORE, lambda: recorded_schema(world.blobs, trust.project))
+    if trust.class_schema.extends(recorded):
+        return ingest
+    return replace(ingest, trust=replace(trust, class_schema=recorded))

@@ -52,7 +52,9 @@ class Decider:
         if submission.class_schema is not None:
             outcome, changed = change_schema(current_schema(self.view, self.trust), submission.class_schema)
             return Decision((outcome,), class_schema=changed)
-        if content is not None:
+        if submission.kind in {"created", "edited"}:
+            if content is None:
+                raise ValueError("a message that brings content is decided with it")
             overtaken = self._overtaken(submission, names[0])
             return Decision((overtaken,)) if overtaken else self._content(submission, names[0], content)
         return Decision(tuple(self._statuses(submission, names)))
@@ -73,7 +75,8 @@ class Decider:
         if refused is None:
             return None
         status = self.view.statuses(self.trust.project, [name]).get(name)
-        held = self.view.held(self.trust.project, name)
+        # What is held waits for just this creation: only another content of the annotation is newer.
+        held = [] if submission.kind == "created" else self.view.held(self.trust.project, name)
         newest = max([*(one.offset for one in held), *([status.offset] if status else [])], default=-1)
         return _superseded(name, status) if newest > refused else None
 
@@ -86,7 +89,7 @@ class Decider:
         schema = current_schema(self.view, self.trust)
         shapes, notes = to_shapes(content.checked, schema)
         if content.image is not None:
-            self.trust.check_room(self.view, content.image)
+            self.trust.check_room(self.view, content.image.sha256, content.image.size_bytes)
         said = _Said(
             submission=submission,
             image=content.image,
@@ -123,7 +126,7 @@ class Decider:
             return Decision((_superseded(name, entry),))
         held = self.view.held(self.trust.project, name)
         if said.image is None:
-            outcome, settles = holding.hold_edit(name, said.edit(), held, validated=said.validated)
+            outcome, settles = holding.hold_edit(name, said.edit(), held, validated=said.validated, notes=said.notes)
             return Decision((outcome,), settles)
         if holding.deletion_in(held):
             settles = holding.supersede(held) if said.submission.kind == "created" else ()

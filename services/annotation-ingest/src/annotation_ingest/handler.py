@@ -7,6 +7,7 @@ the input's order and decides against the view.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from annotation_ingest.decisions import holding
 from annotation_ingest.decisions.erasure import decide_erasure
@@ -85,14 +86,17 @@ class Ingest:
         return ERASURE in delivery.raw
 
     async def prepare(self, delivery: Delivery) -> Prepared:
-        """Decode the message, check it, and store its image; waits while the store is away."""
+        """Decode the message, check it, and store its image; waits while the store is away.
+
+        The image of a message that was settled before is not stored again: it may have been erased since.
+        """
         prepared = Prepared(delivery)
         try:
             message = decode(delivery.raw)
             prepared = replace(prepared, message=replace(message, body=b""))
             submission = read_submission(message)
             prepared = replace(prepared, submission=replace(submission, image=None))  # the pixels go no further
-            if submission.kind in {"created", "edited"}:
+            if submission.kind in {"created", "edited"} and self._decider.seen(submission) is None:
                 prepared = replace(prepared, content=await self._content(submission))
         except Rejected as error:
             return replace(prepared, rejected=error)
@@ -103,7 +107,7 @@ class Ingest:
         submission = prepared.submission
         if prepared.rejected is not None or submission is None:
             return self._refused(prepared, prepared.rejected or _unreadable())
-        decider = Decider(self.view, self.trust)
+        decider = self._decider
         try:
             if submission.kind == "erased" and decider.seen(submission) is None:
                 return self._erased(prepared, submission)
@@ -127,6 +131,10 @@ class Ingest:
         if schema is not None:
             await patiently(self.health, STORE, lambda: record_schema(self.blobs, self.trust.project, schema))
 
+    @property
+    def _decider(self) -> Decider:
+        return Decider(self.view, self.trust)
+
     async def _content(self, submission: Submission) -> Content:
         if submission.image is None and submission.kind == "created":
             raise Rejected(
@@ -137,7 +145,7 @@ class Ingest:
         checked = check_boxes(submission.boxes, self.box_tolerance)
         if submission.image is None:
             return Content(None, checked)
-        stored = await self.pictures.store(submission.image)
+        stored = await self.pictures.store(submission.image, partial(self.trust.check_room, self.view))
         return Content(stored.image, checked, stored.notes)
 
     # ---- receipts

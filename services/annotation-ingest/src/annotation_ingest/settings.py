@@ -22,7 +22,7 @@ class InputSettings(Settings):
     """An input stream, and what its producers are trusted with."""
 
     # Five thousand names that repeat messages of a stream with a longer name would not fit into one receipt.
-    stream: str = Field("annotations", pattern=r"^[\w.:-]{1,40}$")
+    stream: str = Field("annotations", pattern=r"^[A-Za-z0-9_.:-]{1,40}$")
     project: Project = "default"
     may_validate: bool = Field(True, description="whether what comes here can count as validated")
     may_change_schema: bool = Field(False, description="whether class schema changes are taken from here")

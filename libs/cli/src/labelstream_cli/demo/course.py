@@ -102,7 +102,11 @@ class Demonstration:
             self.course.said["push"] = f"{count} of {self.course.images} {kind}"
             self._look()
 
-        async with Producer.connect(self.stack.broker, self._input, NAME, receipts=False) as producer:
+        store = self.stack.store  # takes what no message can hold
+        connected = Producer.connect(
+            self.stack.broker, self._input, NAME, receipts=False, incoming=store, inline=True, timeout_s=self.patience_s
+        )
+        async with connected as producer:
             return await publish(producer, self.plan.imported, told)
 
     async def _receipts(self, pushed: Pushed) -> None:

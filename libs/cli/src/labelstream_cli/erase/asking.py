@@ -11,19 +11,16 @@ from pathlib import Path
 
 from labelstream.batches import WholeBatches
 from labelstream.blobs.ports import Blobs
-from labelstream.errors import Rejected
 from labelstream.events.annotation import AnnotationErased
 from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS
 from labelstream.events.batch import BatchAugmented, Rewritten
 from labelstream.events.envelope import Envelope
 from labelstream.producer import Producer, TimedOut
 from labelstream.service.health import Health
-from labelstream.streams.amqp import decode
-from labelstream.streams.message import Delivery
 from labelstream.streams.ports import Broker
 from labelstream.view import AnnotationView, ToErase
 from labelstream.wire.limits import MAX_NAMES
-from labelstream_cli.reaching import Tell, last_offset, not_told, stored
+from labelstream_cli.reaching import Tell, event_in, last_offset, not_told, stored
 from labelstream_cli.running import CommandFailed
 
 PATIENCE_S = 120.0  # for a receipt, and for each answer of the augmenter
@@ -64,7 +61,7 @@ async def concerned(broker: Broker, request: Request, tell: Tell = not_told) -> 
     ):
         async for deliveries in stored(broker, ANNOTATION_EVENTS, tell=tell):
             for delivery in deliveries:
-                envelope = _envelope(delivery)
+                envelope = event_in(delivery)
                 if envelope is not None:
                     view.apply(delivery.offset, envelope)
         return view.to_erase(request.project, request.names, request.medium, _EVERYTHING)
@@ -138,7 +135,7 @@ async def wait_for_archives(
         async with asyncio.timeout(patience_s):
             while answers.covered < offset:
                 for delivery in await reader.read():
-                    envelope = _envelope(delivery)
+                    envelope = event_in(delivery)
                     if envelope is not None:
                         whole(delivery.offset, envelope)
                 await whole.fetch()
@@ -174,16 +171,8 @@ async def _offsets(broker: Broker, message_keys: set[str], start: int) -> list[i
     found = []
     async for deliveries in stored(broker, ANNOTATION_EVENTS, start or "first"):
         for delivery in deliveries:
-            envelope = _envelope(delivery)
+            envelope = event_in(delivery)
             event = envelope.event if envelope else None
             if isinstance(event, AnnotationErased) and event.message_key in message_keys:
                 found.append(delivery.offset)
     return found
-
-
-def _envelope(delivery: Delivery) -> Envelope | None:
-    """Read an event; None for what is newer than we are, or no event of ours."""
-    try:
-        return Envelope.from_message(decode(delivery.raw))
-    except Rejected:
-        return None

@@ -16,7 +16,6 @@ from labelstream.blobs.ports import Blobs
 from labelstream.datasets.description import DESCRIPTION, DatasetDescription
 from labelstream.errors import Rejected
 from labelstream.events.base import MODEL_EVENTS, SERVING_EVENTS, TRAINING_EVENTS, Event
-from labelstream.events.envelope import Envelope
 from labelstream.events.model import ModelExported, ModelPromoted, ModelWithdrawn
 from labelstream.events.serving import ModelActivated
 from labelstream.events.training import (
@@ -26,9 +25,8 @@ from labelstream.events.training import (
     TrainingFinished,
     TrainingRequested,
 )
-from labelstream.streams.amqp import decode
 from labelstream.streams.ports import Broker
-from labelstream_cli.reaching import Tell, not_told, stored
+from labelstream_cli.reaching import Tell, event_in, not_told, stored
 
 ENDINGS: dict[type[Event], str] = {
     TrainingFinished: "finished",
@@ -165,9 +163,6 @@ async def _models(broker: Broker, project: str, datasets: set[str], jobs: set[st
 async def _events(broker: Broker, stream: str, project: str, tell: Tell) -> AsyncIterator[Event]:
     async for deliveries in stored(broker, stream, tell=tell):
         for delivery in deliveries:
-            try:
-                envelope = Envelope.from_message(decode(delivery.raw))
-            except Rejected:  # no event of ours
-                continue
+            envelope = event_in(delivery)
             if envelope is not None and envelope.project == project:
                 yield envelope.event

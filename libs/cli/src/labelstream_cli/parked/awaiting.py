@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 from labelstream.events.annotation import AnnotationErased, AnnotationSettled
 from labelstream.events.base import ANNOTATION_EVENTS
-from labelstream.events.envelope import Envelope
-from labelstream.streams.amqp import decode
+from labelstream.streams.message import Delivery
 from labelstream.streams.ports import Broker
 from labelstream.values import Position
 from labelstream_cli.parked.replaying import BecameOf, Replayed
-from labelstream_cli.reaching import Tell, last_offset, not_told
+from labelstream_cli.reaching import Tell, event_in, last_offset, not_told
 from labelstream_cli.running import CommandFailed
 
 PATIENCE_S = 120.0  # without any receipt
@@ -48,7 +47,7 @@ class Awaited:
                 while pending and any(passed[stream] < last[stream] for stream in last):
                     for delivery in await reader.read():
                         quiet.reschedule(asyncio.get_running_loop().time() + patience_s)
-                        event = _receipt(delivery.raw)
+                        event = _receipt(delivery)
                         if event is not None and event.input.stream in passed:
                             passed[event.input.stream] = max(passed[event.input.stream], event.input.offset)
                             self._settle(event, pending)
@@ -94,7 +93,7 @@ def _became(event: AnnotationSettled | AnnotationErased) -> list[BecameOf]:
     ]
 
 
-def _receipt(raw: bytes) -> AnnotationSettled | AnnotationErased | None:
-    envelope = Envelope.from_message(decode(raw))
+def _receipt(delivery: Delivery) -> AnnotationSettled | AnnotationErased | None:
+    envelope = event_in(delivery)
     event = envelope.event if envelope else None
     return event if isinstance(event, AnnotationSettled | AnnotationErased) else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+import sys
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from labelstream_cli.parked.peeking import Peeked, peek
 from labelstream_cli.reaching import Tell, not_told, stored
 from labelstream_cli.running import CommandFailed
 
+_Place = tuple[str, int]  # a Position takes four times the memory
 State = Literal["parked", "replayed", "dropped"]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -73,16 +75,49 @@ class Wanted:
         )
 
 
+@dataclass(frozen=True)
+class Listing:
+    """The newest messages, and how many there are by rule and state, the most frequent rule first."""
+
+    newest: tuple[Kept, ...]
+    rules: dict[str, Counter[State]]
+
+    @property
+    def total(self) -> int:
+        """How many messages are meant."""
+        return sum(states.total() for states in self.rules.values())
+
+
+async def listing(broker: Broker, wanted: Wanted, most: int | None, tell: Tell = not_told) -> Listing:
+    """Return the `most` newest of the messages that are meant (None: all), and count the others."""
+    newest: deque[Kept] = deque(maxlen=most)
+    rules: dict[_Place, str] = {}  # there may be very many: 140 bytes are kept of each
+    marks: dict[_Place, Mark] = {}
+    async for one in _all(broker, "first", tell):
+        if isinstance(one, Marker):
+            marks[_place(one.input)] = one.mark
+        elif wanted.means(one):
+            rules[_place(one.input)] = sys.intern(one.rule)
+            newest.append(_kept(one, peek(one.raw)))
+    counts: dict[str, Counter[State]] = {}
+    for place, rule in rules.items():
+        counts.setdefault(rule, Counter())[marks.get(place, "parked")] += 1
+    return Listing(
+        tuple(_marked(one, marks.get(_place(one.input), "parked")) for one in reversed(newest)),
+        dict(sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))),
+    )
+
+
 async def kept(broker: Broker, wanted: Wanted, tell: Tell = not_told) -> list[Kept]:
     """Return the parked messages that are meant, oldest first, each with what was done about it."""
     found: list[Kept] = []
-    marks: dict[Position, Mark] = {}
+    marks: dict[_Place, Mark] = {}
     async for one in _all(broker, min(wanted.offsets) if wanted.offsets else "first", tell):
         if isinstance(one, Marker):
-            marks[one.input] = one.mark
+            marks[_place(one.input)] = one.mark
         elif wanted.means(one):
             found.append(_kept(one, peek(one.raw)))
-    return [_marked(one, marks.get(one.input, "parked")) for one in found]
+    return [_marked(one, marks.get(_place(one.input), "parked")) for one in found]
 
 
 async def bytes_of(broker: Broker, offsets: Collection[int], tell: Tell = not_told) -> AsyncIterator[Parked]:
@@ -106,19 +141,14 @@ async def chosen(broker: Broker, offsets: Collection[int], tell: Tell = not_told
     return found
 
 
-def by_rule(messages: Collection[Kept]) -> dict[str, Counter[State]]:
-    """Count messages by rule and state, the most frequent rule first."""
-    counts: dict[str, Counter[State]] = {}
-    for one in messages:
-        counts.setdefault(one.rule, Counter())[one.state] += 1
-    return dict(sorted(counts.items(), key=lambda item: (-item[1].total(), item[0])))
-
-
 def since_ms(text: str, now: datetime | None = None) -> int:
     """Read `30m`, `2h`, `3d` or a date such as 2026-03-01T12:00. Raises ValueError."""
     ago = re.fullmatch(r"(\d+)\s*([smhdw])", text.strip())
     if ago:
-        began = (now or datetime.now(UTC)) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        try:
+            began = (now or datetime.now(UTC)) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        except OverflowError as error:
+            raise ValueError(f"{text} is before all time") from error
     else:
         began = datetime.fromisoformat(text.strip())
     return int(began.timestamp() * 1000)
@@ -153,6 +183,10 @@ def _kept(one: Parked, peeked: Peeked) -> Kept:
         names=peeked.names,
         more_names=peeked.more_names,
     )
+
+
+def _place(position: Position) -> _Place:
+    return sys.intern(position.stream), position.offset
 
 
 def _marked(one: Kept, state: State) -> Kept:

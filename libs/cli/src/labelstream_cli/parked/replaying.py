@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,8 @@ from labelstream.parked import INGEST, Mark, Parked, replay_of, to_mark
 from labelstream.streams.message import Message
 from labelstream.streams.ports import Broker, Publisher
 from labelstream_cli.parked.reading import Kept, bytes_of
-from labelstream_cli.reaching import Tell, not_told
+from labelstream_cli.reaching import PATIENCE_S, Tell, not_told
+from labelstream_cli.running import CommandFailed
 
 NAME = "labelstream-parked"  # the publisher; one at a time
 _MOST_MESSAGES, _MOST_BYTES = 100, 8 << 20  # between two confirmations
@@ -66,8 +68,14 @@ class _Writer:
         return cls(broker.publisher(stream, NAME), await broker.last_publishing_id(stream, NAME))
 
     async def write(self, messages: Sequence[Message]) -> None:
-        """Return when the broker has stored the messages."""
-        await self.publisher.publish(list(enumerate(messages, self.last + 1)))
+        """Return when the broker has stored the messages. Raises CommandFailed when it is away for long."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self.publisher.publish(list(enumerate(messages, self.last + 1)))
+        except TimeoutError as error:
+            raise CommandFailed(
+                f"the broker confirmed nothing for {PATIENCE_S:.0f} s; the same again does no harm"
+            ) from error
         self.last += len(messages)
 
 

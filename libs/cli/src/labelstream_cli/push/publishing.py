@@ -17,7 +17,8 @@ from labelstream_cli.running import CommandFailed
 
 FLUSH_EVERY = 50  # messages
 DELETE_AT_ONCE = 1000  # names in one message
-PATIENCE_S = 120.0  # without any receipt
+PATIENCE_S = 120.0  # without any receipt, or with a broker or store that is away
+ELSEWHERE = "--by-reference sends it, once the store of these services is named (`labelstream push --help`)"
 Kind = Literal["earlier", "sent", "confirmed", "receipts"]
 Told = Callable[[Kind, int], None]
 
@@ -146,7 +147,7 @@ class _Publishing:
         try:
             given = await self.producer.submit(name=image.name, image=data, message_id=message_id, **fields)
         except Rejected as error:
-            hint = "--by-reference sends it" if error.rule == "image.bytes" else error.hint
+            hint = ELSEWHERE if error.rule == "image.bytes" else error.hint
             self.pushed.unreadable.append(Problem(image.name, f"{error.reason}: {hint}", "message not allowed"))
             return
         self.pushed.names[given] = image.name

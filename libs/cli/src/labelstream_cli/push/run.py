@@ -11,9 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rstream.exceptions import StreamDoesNotExist
 
 from labelstream.errors import Misconfigured, Unavailable
-from labelstream.producer import Producer
+from labelstream.producer import Producer, TimedOut
 from labelstream.service.settings import BrokerSettings
-from labelstream_cli.push.publishing import Kind, Pushed, Told, follow_receipts, publish
+from labelstream_cli.push.publishing import PATIENCE_S, Kind, Pushed, Told, follow_receipts, publish
 from labelstream_cli.push.report import Plan
 from labelstream_cli.push.state import PushState, StreamNotes, state_root
 from labelstream_cli.reaching import broker_at, one_at_a_time
@@ -42,7 +42,15 @@ async def _work(plan: Plan, *, restart: bool, wait: bool, quiet: bool) -> Pushed
         if notes.check(last_id):
             ERRORS.print("The stream was made anew since the last push: everything is sent.", style="yellow")
         state = PushState.open(notes.directory, plan.source, restart=restart)
-        connected = Producer.connect(broker, target.stream, NAME, receipts=wait, incoming=target.incoming)
+        connected = Producer.connect(
+            broker,
+            target.stream,
+            NAME,
+            receipts=wait,
+            incoming=target.incoming,
+            inline=not target.by_reference,
+            timeout_s=PATIENCE_S,
+        )
         async with connected as producer:
             with _bars(plan, wait=wait, quiet=quiet) as show:
 
@@ -51,7 +59,10 @@ async def _work(plan: Plan, *, restart: bool, wait: bool, quiet: bool) -> Pushed
                     if kind == "confirmed" and count:
                         notes.reached(last_id + count)
 
-                pushed = await publish(producer, plan.images, told, plan.manner, state)
+                try:
+                    pushed = await publish(producer, plan.images, told, plan.manner, state)
+                except TimedOut as error:
+                    raise CommandFailed(f"{error}. The same command goes on where this one stopped.") from error
                 if wait:
                     await follow_receipts(producer, pushed, told)
                     state.forget(one.name for one in pushed.refused)

@@ -11,11 +11,13 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from labelstream.errors import Misconfigured
 from labelstream.values import digest_of, short_id
 from labelstream_cli.importers import Imported
 
@@ -46,12 +48,13 @@ class PushState:
     @classmethod
     def open(cls, directory: Path, source: Path, *, restart: bool = False) -> Self:
         """Open the file of a source; a torn last line, as a kill leaves it, counts for nothing."""
-        directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"{digest_of(str(source.resolve()))[:_SHORT]}.jsonl"
-        if restart:
-            path.unlink(missing_ok=True)
+        with _writing(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            if restart:
+                path.unlink(missing_ok=True)
+            lines = _whole_lines(path)
         state = cls(path)
-        lines = _whole_lines(path)
         for line in lines:
             state._take(json.loads(line))
         if not lines:
@@ -90,7 +93,7 @@ class PushState:
     def _write(self, line: dict[str, Any]) -> None:
         if self.path is None:
             return
-        with self.path.open("ab") as file:
+        with _writing(self.path), self.path.open("ab") as file:
             file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
 
 
@@ -119,14 +122,27 @@ class StreamNotes:
     def check(self, last_id: int) -> bool:
         """Drop the notes if the stream has forgotten what we wrote, by our last publishing id; say whether it had."""
         position = self.directory / "last-id"
-        forgotten = position.exists() and last_id < int(position.read_text())
-        if forgotten:
-            shutil.rmtree(self.directory)
+        with _writing(self.directory):
+            forgotten = position.exists() and last_id < int(position.read_text())
+            if forgotten:
+                shutil.rmtree(self.directory)
         return forgotten
 
     def reached(self, last_id: int) -> None:
         """Remember how far we have written the stream."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        temporary = self.directory / "last-id.new"
-        temporary.write_text(str(last_id))
-        temporary.replace(self.directory / "last-id")
+        with _writing(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            temporary = self.directory / "last-id.new"
+            temporary.write_text(str(last_id))
+            temporary.replace(self.directory / "last-id")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raise Misconfigured when notes can't be written."""
+    try:
+        yield
+    except OSError as error:
+        raise Misconfigured(
+            f"what was sent can't be noted in {path}: {error.strerror}; XDG_STATE_HOME names another directory"
+        ) from error

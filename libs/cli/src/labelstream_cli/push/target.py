@@ -35,7 +35,8 @@ class Target:
     broker: BrokerSettings | None  # None where it is not needed: a dry run without a stack
     schema: ClassSchema | None
     schema_from: str  # where the schema was found, or why it is not known
-    incoming: StoreSettings | None = None
+    incoming: StoreSettings | None = None  # None: images that no message can hold are left out
+    by_reference: bool = False  # every image, not only those that no message can hold
 
 
 class _StoreInEnvironment(BaseSettings):
@@ -66,7 +67,7 @@ def find_target(
     if url is not None:
         incoming = _store_in_environment() if by_reference else None
         found, source = told, "--schema" if told else "the class schema is not known: --schema NAME|FILE names it"
-        return Target(stream, broker_settings(url), found, source, incoming)
+        return Target(stream, broker_settings(url), found, source, incoming, by_reference)
     try:
         stack = running_stack(directory)
     except CommandFailed:
@@ -75,7 +76,7 @@ def find_target(
         source = "--schema" if told else "the class schema is not known: no stack is up, and there is no --schema"
         return Target(stream, None, told, source)
     found, source = (told, "--schema") if told else asyncio.run(_schema_of(stack, stream))
-    return Target(stream, stack.broker, found, source, stack.store if by_reference else None)
+    return Target(stream, stack.broker, found, source, stack.store, by_reference)
 
 
 def _store_in_environment() -> StoreSettings:
@@ -97,6 +98,6 @@ async def _schema_of(stack: Stack, stream: str) -> tuple[ClassSchema | None, str
         async with asyncio.timeout(_SCHEMA_WITHIN_S):
             return await recorded_schema(blobs, project), f"of project {project}"
     except (Unavailable, TimeoutError) as error:
-        return None, f"the class schema of project {project} is not known: {error or 'the store does not answer'}"
+        return None, f"the class schema of project {project} is not known: {str(error) or 'the store does not answer'}"
     finally:
         await blobs.close()

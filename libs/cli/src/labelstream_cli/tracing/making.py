@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from labelstream.events.base import BATCH_EVENTS, MODEL_EVENTS, SERVING_EVENTS, TRAINING_EVENTS
 from labelstream.events.batch import BatchAugmented
@@ -18,29 +19,54 @@ from labelstream.events.training import (
     TrainingRequested,
     TrainingStarted,
 )
-from labelstream.values import Position
+from labelstream.values import FileRef, Position
 from labelstream_cli.tracing.life import Life, Stage, Step, Tone
 from labelstream_cli.tracing.manifests import Held
 
+Told = tuple[str, tuple[str, ...], Tone, dict[str, Any]]  # what, details, tone, data
 
-def take_batch(life: Life, offset: int, envelope: Envelope) -> None:
-    """Add the archives of a batch that hold the annotation's content."""
-    event = envelope.event
-    if not isinstance(event, BatchAugmented):
-        return
-    place = Position(stream=BATCH_EVENTS, offset=offset)
-    archives = (event.archive, *event.more_archives)
-    for member in event.members:
-        if (member.image, member.labels) in life.contents:
-            archive = archives[member.archive]
-            key = archive.key if archive else ""
-            data = {"archive": key, "variants": len(member.variants), "as": member.name}
-            what = f"augmented: {len(member.variants)} images"
-            life.add(Step(envelope.time_ms, place, "batch", what, (key,), "good", data))
-    for left in event.left_out:
-        if (left.image, left.labels) in life.contents:
-            data = {"left_out": left.reason}
-            life.add(Step(envelope.time_ms, place, "batch", "could not be augmented", (left.reason,), "bad", data))
+
+@dataclass
+class Archives:
+    """The archives that hold the annotation's content, as whole batch events tell it."""
+
+    life: Life
+    keys: set[str] = field(default_factory=set)
+
+    def take(self, offset: int, envelope: Envelope) -> None:
+        """Add what an event says of the annotation: its archives, and what became of them."""
+        event = envelope.event
+        if not isinstance(event, BatchAugmented):
+            return
+        place = Position(stream=BATCH_EVENTS, offset=offset)
+        archives = (event.archive, *event.more_archives)
+        for what, details, tone, data in (*self._rewritten(event), *self._made(event, archives)):
+            self.life.add(Step(envelope.time_ms, place, "batch", what, details, tone, data))
+
+    def _made(self, event: BatchAugmented, archives: Sequence[FileRef | None]) -> Iterator[Told]:
+        for member in event.members:
+            if (member.image, member.labels) in self.life.contents:
+                archive = archives[member.archive]
+                key = archive.key if archive else ""
+                self.keys.add(key)
+                data = {"archive": key, "variants": len(member.variants), "as": member.name}
+                yield f"augmented: {len(member.variants)} images", (key,), "good", data
+        for left in event.left_out:
+            if (left.image, left.labels) in self.life.contents:
+                yield "could not be augmented", (left.reason,), "bad", {"left_out": left.reason}
+
+    def _rewritten(self, event: BatchAugmented) -> Iterator[Told]:
+        """Yield what became of our archives when images were erased from them: ours, or others."""
+        ours = {image for image, _ in self.life.contents} & set(event.erased_images)
+        for one in event.rewritten:
+            if one.archive not in self.keys:
+                continue
+            by = one.by.key if one.by else None
+            self.keys |= {by} if by and not ours else set()
+            who = "it" if ours else "another image"
+            what = f"archive rewritten without {who}" if by else f"archive removed: {who} was erased"
+            data = {"archive": one.archive, "rewritten": by, "erased": bool(ours)}
+            yield what, (by or one.archive,), "bad" if ours else "note", data
 
 
 @dataclass
@@ -78,9 +104,6 @@ class Trainings:
                     data = {"job": event.job, **data}
                     life.add(Step(envelope.time_ms, place, stage, what, details, tone, data))
         return jobs
-
-
-Told = tuple[str, tuple[str, ...], Tone, dict[str, object]]
 
 
 def _training(event: TrainingEvent, held: dict[str, Held]) -> Told | None:

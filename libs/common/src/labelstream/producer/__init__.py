@@ -25,7 +25,7 @@ In a script, and in Django or Flask:
 - Every message gets one receipt. With an outbox, give your own `message_id`: the same id with the same content is the
   same message however often it is sent, and its later receipts say `duplicated`.
 - An image travels inside its message up to about 1 MB. With `incoming=StoreSettings(…)` (the better way) it is put
-  into the incoming bucket, once, and the message refers to it.
+  into the incoming bucket, once, and the message refers to it; with `inline=True` only one that is too large is.
 - `receipts=False` is for a user who may not read receipts, and for a producer that never asks for them.
 """
 

@@ -14,12 +14,17 @@ SCHEME = "rabbitmq-stream"
 
 def broker_settings(url: str) -> BrokerSettings:
     """Read `rabbitmq-stream://user:password@host:5552/vhost`. Raises Misconfigured, without showing the password."""
-    parts = urlsplit(url)
+    wrong = Misconfigured(f"the broker's address must look like {SCHEME}://user:password@host:5552/vhost")
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 5552
+    except ValueError:  # a port that is none, a bracket too many; its text may hold the password
+        raise wrong from None
     if parts.scheme != SCHEME or not parts.hostname or not parts.username or parts.password is None:
-        raise Misconfigured(f"the broker's address must look like {SCHEME}://user:password@host:5552/vhost")
+        raise wrong
     return BrokerSettings(
         host=parts.hostname,
-        stream_port=parts.port or 5552,
+        stream_port=port,
         vhost=unquote(parts.path[1:]) or "/",
         username=unquote(parts.username),
         password=SecretStr(unquote(parts.password)),

@@ -31,6 +31,7 @@ class Options(TypedDict, total=False):
 
     receipts: bool
     incoming: StoreSettings | None
+    inline: bool
     timeout_s: float | None
     limits: Limits
 

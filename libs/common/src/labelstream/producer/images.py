@@ -43,14 +43,15 @@ class ByReference:
     bucket: Incoming
     prefix: str  # the one that annotation-ingest expects of the input stream: its name and a slash
     health: Health
+    inline: bool = False  # whether images travel inside their messages where they fit
 
     @classmethod
-    def to(cls, settings: StoreSettings, prefix: str, health: Health) -> ByReference:
+    def to(cls, settings: StoreSettings, prefix: str, health: Health, *, inline: bool = False) -> ByReference:
         """Put images into the incoming bucket of a store."""
         # Who sends no references need not load boto3.
         from labelstream.blobs.s3 import S3Blobs  # noqa: PLC0415
 
-        return cls(S3Blobs(settings, settings.incoming_bucket, health), prefix, health)
+        return cls(S3Blobs(settings, settings.incoming_bucket, health), prefix, health, inline)
 
     async def put(self, image: bytes) -> ImageReference:
         """Store an image, waiting for a store that is away, and return what a message says of it."""

@@ -83,13 +83,17 @@ class Producer:
         *,
         receipts: bool = True,
         incoming: StoreSettings | None = None,
+        inline: bool = False,
         timeout_s: float | None = None,
         limits: Limits = Limits(),  # noqa: B008  # frozen
     ) -> Self:
-        """Write `stream` of the broker at `address`, with images in the `incoming` store if it is given."""
+        """Write `stream` of the broker at `address`, with images in the `incoming` store if it is given.
+
+        `inline`: only those that are too large to travel inside a message.
+        """
         settings = broker_settings(address) if isinstance(address, str) else address
         health = Health()
-        images = None if incoming is None else ByReference.to(incoming, f"{stream}/", health)
+        images = None if incoming is None else ByReference.to(incoming, f"{stream}/", health, inline=inline)
         broker = RabbitBroker(settings, health, name)
         return cls(
             broker, stream, name, receipts=receipts, images=images, timeout_s=timeout_s, limits=limits, health=health
@@ -224,12 +228,17 @@ class Producer:
         boxes: Iterable[dict[str, Any]],
         details: Details,
     ) -> str:
-        data = await read_image(image)
-        if data is None or self._images is None:
-            return await self.publish(native.write(name, data, boxes, kind=kind, **details))
+        data, boxes = await read_image(image), list(boxes)
+        if data is None or self._images is None or self._images.inline:
+            message = native.write(name, data, boxes, kind=kind, **details)
+            if data is None or self._images is None or self._fits(message):
+                return await self.publish(message)
         async with within(self._timeout_s, f"storing the image of {name}", self._health):
             reference = await self._images.put(data)
         return await self.publish(native.write(name, reference, boxes, kind=kind, **details))
+
+    def _fits(self, message: Message) -> bool:
+        return len(message.body) <= self._limits.message_bytes
 
     def _given(self, message: Message, number: int) -> Message:
         message_id = message.message_id or f"{self._name}-{self._session}-{number}"
@@ -240,12 +249,12 @@ class Producer:
     def _check_size(self, message: Message) -> None:
         if not message.body:
             raise ValueError("a message needs a body of at least one byte")
-        if len(message.body) > self._limits.message_bytes:
-            raise Rejected(
-                "image.bytes",
-                f"the message has {len(message.body)} bytes, and {self._limits.message_bytes} fit into it",
-                "Send images by reference: give Producer.connect the incoming store.",
-            )
+        if not self._fits(message):
+            reason = f"the message has {len(message.body)} bytes, and {self._limits.message_bytes} fit into it"
+            if self._images is None:
+                hint = "Send images by reference: give Producer.connect the incoming store."
+                raise Rejected("image.bytes", reason, hint)
+            raise Rejected("message.too_large", reason, "Send fewer names or boxes in one message.")
 
     def _patience(self, timeout_s: float | None) -> float | None:
         return self._timeout_s if timeout_s is None else timeout_s

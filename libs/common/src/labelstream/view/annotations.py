@@ -12,10 +12,10 @@ from pathlib import Path
 from labelstream.classes import ClassSchema
 from labelstream.events.annotation import AnnotationErased, AnnotationSettled
 from labelstream.events.envelope import Envelope
-from labelstream.values import Position, Split
+from labelstream.values import Position
 from labelstream.view import erasing, queries, tables, waiting
 from labelstream.view.content import unpack
-from labelstream.view.entry import Counts, Entry, HeldMessage, Status, ToErase
+from labelstream.view.entry import Entry, HeldMessage, Status, ToErase
 from labelstream.view.fold import Fold, short_key
 from labelstream.view.foreseeing import Foreseen
 
@@ -219,21 +219,6 @@ class AnnotationView:
             (self._project(project), bytes.fromhex(sha256)),
         ).fetchone()
         return row[0] if row else None
-
-    def media_split(self, project: str, medium: str) -> Split | None:
-        """Return the split that was published for the medium when it was first recorded."""
-        row = self._connection.execute(
-            "SELECT split FROM medium WHERE project = ? AND name = ?", (self._project(project), medium)
-        ).fetchone()
-        return row[0] if row else None
-
-    def counts(self, project: str) -> Counts:
-        """Count a project's annotations, images and media; takes a moment when there are many."""
-        wanted = {"project": self._project(project), "at": _NEWEST}
-        live, validated, deleted = self._connection.execute(queries.COUNTS, wanted).fetchone()
-        images = self._connection.execute("SELECT count(*) FROM image WHERE project = :project", wanted).fetchone()[0]
-        media = self._connection.execute("SELECT count(*) FROM medium WHERE project = :project", wanted).fetchone()[0]
-        return Counts(annotations=live, validated=validated, deleted=deleted, images=images, media=media)
 
     def _project(self, name: str) -> int:
         known = self._projects.get(name)

@@ -46,14 +46,3 @@ class ToErase:
     images: tuple[ImageRef, ...]  # that nobody else shows
     kept: tuple[ImageRef, ...]  # that another annotation shows as well
     remaining: int  # names that there was no room for
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How much a project has."""
-
-    annotations: int  # live ones
-    validated: int
-    deleted: int
-    images: int
-    media: int

@@ -15,11 +15,15 @@ from labelstream.view.annotations import AnnotationView
 async def discard_if_foreign(view: AnnotationView, broker: Broker, stream: str, health: Health) -> None:
     """Throw away what a view knows when its last event is not in the stream: it belongs to another one.
 
-    Creates the stream when it is missing; waits while the broker is away.
+    Creates the stream when it is missing; waits while the broker is away. A stream whose beginning was removed is
+    said to be degraded; a view that knows it is kept, since nothing else does.
     """
     await patiently(health, "broker", lambda: broker.ensure_stream(stream))
     last = await patiently(health, "broker", lambda: broker.last_offset(stream))
-    if view.position is None:
+    first = await patiently(health, "broker", lambda: broker.first_offset(stream))
+    if first:
+        health.degraded(stream, f"what stood before offset {first} was removed: this stream must have no retention")
+    if view.position is None or (first is not None and first > view.position):
         return
     if last is None or last < view.position or await _id_at(broker, stream, view.position) != view.tail:
         structlog.get_logger().warning("view.foreign", stream=stream, position=view.position, last=last)

@@ -53,12 +53,6 @@ WHERE change.flags = 1 AND change.offset > :after AND name.project = :project
 ORDER BY change.offset
 """
 
-COUNTS = f"""
-WITH {_LATEST}
-SELECT coalesce(sum(flags & 2 = 0), 0), coalesce(sum(flags = 1), 0), coalesce(sum(flags & 2 = 2), 0)
-FROM latest JOIN name ON name.id = latest.name WHERE name.project = :project
-"""  # noqa: S608 - put together from constants
-
 # A change that brings no content keeps the one that was there.
 CHANGE = """
 INSERT OR REPLACE INTO change (name, offset, revision, flags, content)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import structlog
 
 from labelstream import keys
 from labelstream.blobs.ports import BlobNotFound, Blobs
+from labelstream.errors import Unavailable
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.view import tables
@@ -26,26 +26,34 @@ log = structlog.get_logger()
 
 async def save_snapshot(path: Path, blobs: Blobs, health: Health) -> None:
     """Copy the committed state of the view at `path` to the store; the view can be written meanwhile."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}-snapshot-") as folder:
-        copy = Path(folder) / path.name
+    copy = path.with_name(f"{path.name}-snapshot")
+    try:
         size_bytes = await asyncio.to_thread(_copy, path, copy)
         await patiently(health, STORE, lambda: blobs.upload(copy, keys.view_snapshot(tables.VERSION)))
+    finally:
+        copy.unlink(missing_ok=True)
     log.info("snapshot.saved", size_bytes=size_bytes)
 
 
 async def restore_snapshot(path: Path, blobs: Blobs, health: Health) -> bool:
-    """Fetch the newest snapshot to `path` where no view is yet; return whether there was one."""
+    """Fetch the newest snapshot to `path` where no view is yet; return whether there was one.
+
+    Raises Unavailable when the disk does not take it.
+    """
     if not await asyncio.to_thread(_is_wanted, path):
         return False
     try:
         await patiently(health, STORE, lambda: blobs.download(keys.view_snapshot(tables.VERSION), path))
     except BlobNotFound:
         return False
+    except OSError as error:
+        raise Unavailable("disk", f"{path.name} can't be written: {error.strerror}") from error
     return await asyncio.to_thread(_keep_if_sound, path)
 
 
 def _copy(path: Path, copy: Path) -> int:
-    """Write a compact copy; return its size."""
+    """Write a compact copy in the place of one that a killed process left; return its size."""
+    copy.unlink(missing_ok=True)
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as connection:
         connection.execute("PRAGMA temp_store = FILE")
         connection.execute("VACUUM INTO ?", (str(copy),))
@@ -54,7 +62,10 @@ def _copy(path: Path, copy: Path) -> int:
 
 def _is_wanted(path: Path) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return not path.exists()
+    if path.exists():
+        return False
+    tables.remove(path)  # a log of changes that was left behind would be taken for the new file's
+    return True
 
 
 def _keep_if_sound(path: Path) -> bool:

@@ -63,7 +63,7 @@ def snapshot(path: Path) -> sqlite3.Connection:
 
 def remove(path: Path) -> None:
     """Throw the view's files away."""
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("-wal", "-shm", ""):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 

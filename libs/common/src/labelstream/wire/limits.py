@@ -1,7 +1,8 @@
 """How much one message may ask for: its receipt must fit into one frame of any broker, with room to spare.
 
 A receipt repeats up to 110 bytes and the name of an input stream for each name, and 85 bytes for each
-box. At these limits the largest stays under 900 kB as long as input streams' names have at most 40 bytes.
+box, and tells of a few held messages. At these limits the largest stays under 950 kB as long as input streams'
+names have at most 40 bytes.
 """
 
 from __future__ import annotations

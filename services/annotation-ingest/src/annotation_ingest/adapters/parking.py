@@ -29,6 +29,7 @@ class _Writer:
 class Parking:
     """Parks messages under the publishing id `input offset + 1`: a retry keeps one copy.
 
+    What a retry alone refuses may lie before what an earlier try parked: it goes by another publisher.
     What is parked is read back by one reader that stays at the stream's end. Others write there too: markers of
     what was replayed or dropped.
     """
@@ -44,18 +45,17 @@ class Parking:
         await patiently(self.health, "broker", lambda: self.broker.ensure_stream(STREAM, retention))
 
     async def park(self, publisher: str, refused: Sequence[tuple[Delivery, Rejected]]) -> dict[int, Position]:
-        """Keep the messages; return where each is kept, by input offset, once they are stored.
-
-        One that an earlier try parked long ago may be gone again: it has no place then.
-        """
+        """Keep the messages; return where each is kept, by input offset, once they are stored."""
         writer = await self._writer(publisher)
-        tail = self._tail or await self._at_the_end()
-        await writer.publisher.publish([(delivery.offset + 1, to_park(delivery, error)) for delivery, error in refused])
-        offsets = {delivery.offset for delivery, _ in refused}
-        old = {offset for offset in offsets if offset + 1 <= writer.stored}
-        writer.stored = max(writer.stored, max(offsets) + 1)
-        stream = refused[0][0].stream
-        return await self._read_back(tail, stream, offsets - old) | await self._search(stream, old)
+        old = {delivery.offset for delivery, _ in refused if delivery.offset + 1 <= writer.stored}
+        places = await self._search(refused[0][0].stream, old)
+        new = [(one.offset + 1, one, error) for one, error in refused if one.offset not in old]
+        places |= await self._store(writer, new)
+        late = [one for one in refused if one[0].offset not in places]
+        if late:
+            again = await self._writer(f"{publisher}.again")
+            places |= await self._store(again, [(n, *one) for n, one in enumerate(late, again.stored + 1)])
+        return places
 
     async def close(self) -> None:
         """Release the connections."""
@@ -63,6 +63,15 @@ class Parking:
             await writer.publisher.close()
         if self._tail is not None:
             await self._tail.close()
+
+    async def _store(self, writer: _Writer, new: Sequence[tuple[int, Delivery, Rejected]]) -> dict[int, Position]:
+        """Store messages under the publishing ids given; return where each is kept."""
+        if not new:
+            return {}
+        tail = self._tail or await self._at_the_end()
+        await writer.publisher.publish([(number, to_park(delivery, error)) for number, delivery, error in new])
+        writer.stored = new[-1][0]
+        return await self._read_back(tail, new[0][1].stream, {delivery.offset for _, delivery, _ in new})
 
     async def _writer(self, name: str) -> _Writer:
         if name not in self._writers:

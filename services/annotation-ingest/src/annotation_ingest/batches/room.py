@@ -21,7 +21,7 @@ class Room:
 
     async def take(self, size_bytes: int) -> int:
         """Wait for room; return how much was taken, which is to be given back."""
-        wanted = min(size_bytes, self.size_bytes)
+        wanted = max(1, min(size_bytes, self.size_bytes))  # nobody is beside one who is alone
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((wanted, turn))
         self._let_in()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from labelstream.events.annotation import Annotation, HeldEdit, Outcome, SettledAs, Settlement
+from labelstream.events.annotation import Annotation, HeldEdit, Note, Outcome, SettledAs, Settlement
 from labelstream.labels import labels_digest
 from labelstream.view import HeldMessage
 
@@ -22,11 +22,11 @@ class Applied:
 
 
 def hold_edit(
-    name: str, edit: HeldEdit, held: Sequence[HeldMessage], *, validated: bool
+    name: str, edit: HeldEdit, held: Sequence[HeldMessage], *, validated: bool, notes: tuple[Note, ...]
 ) -> tuple[Outcome, tuple[Settlement, ...]]:
-    """Hold an edit; it takes the place of an earlier one."""
-    outcome = Outcome(name=name, outcome="held", validated=validated, edit=edit)
-    return outcome, settle_all((one for one in held if one.asked == "edited"), "superseded")
+    """Hold an edit; it takes the place of an earlier one, and of a validation of what was there before it."""
+    outcome = Outcome(name=name, outcome="held", validated=validated, edit=edit, notes=notes)
+    return outcome, settle_all((one for one in held if one.asked != "deleted"), "superseded")
 
 
 def hold_status(name: str, held: Sequence[HeldMessage], *, validated: bool) -> Outcome:

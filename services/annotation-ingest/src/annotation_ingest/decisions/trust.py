@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from labelstream.classes import ClassSchema
 from labelstream.errors import Rejected
-from labelstream.events.annotation import ImageRef
 from labelstream.view import AnnotationView
 from labelstream.wire.submission import Kind, Submission
 
@@ -36,15 +35,15 @@ class Trust:
         """Return whether the content of a message counts as validated."""
         return submission.validated and self.may_validate
 
-    def check_room(self, view: AnnotationView, image: ImageRef) -> None:
+    def check_room(self, view: AnnotationView, sha256: str, size_bytes: int) -> None:
         """Raise Rejected when a new image is more than the stream's quota has room for."""
-        if self.image_bytes is None or view.image_medium(self.project, image.sha256) is not None:
+        if self.image_bytes is None or view.image_medium(self.project, sha256) is not None:
             return
         stored = view.stored_bytes(self.stream)
-        if stored + image.size_bytes > self.image_bytes:
+        if stored + size_bytes > self.image_bytes:
             raise Rejected(
                 "quota.image_bytes",
-                f"{stored} bytes of images are stored for this stream, {image.size_bytes} more pass its quota of"
+                f"{stored} bytes of images are stored for this stream, {size_bytes} more pass its quota of"
                 f" {self.image_bytes}",
                 "Ask the operator for a larger quota; the message is parked and can be replayed then.",
             )

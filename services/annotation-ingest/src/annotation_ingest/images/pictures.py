@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from annotation_ingest.images.imaging import ACCEPTED
@@ -38,12 +39,16 @@ class Pictures:
     max_bytes: int  # of an image file
     health: Health
 
-    async def store(self, image: bytes | ImageReference) -> Stored:
-        """Store an image; waits while the store is away. Raises Rejected."""
+    async def store(self, image: bytes | ImageReference, check_room: Callable[[str, int], None]) -> Stored:
+        """Store an image; waits while the store is away. Raises Rejected.
+
+        `check_room(digest, size in bytes)` raises Rejected when it is not to be stored.
+        """
         data = image if isinstance(image, bytes) else await self._fetched(image)
         self._check_size(len(data))
         picture = await self.decoder.decode(data)
         digest = sha256_hex(data)
+        check_room(digest, len(data))
         key = keys.image(self.project, digest, picture.extension)
         await patiently(self.health, STORE, lambda: self.blobs.create(key, data))
         found = ImageRef(
