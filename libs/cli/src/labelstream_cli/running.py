@@ -74,6 +74,6 @@ def _quiet_logs() -> None:
     """Let only warnings of the libraries through, on standard error."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # whatever that is at the time
     )
     logging.getLogger().setLevel(logging.WARNING)

@@ -46,6 +46,7 @@ class Answering:
 
     def _tell(self, batch: Batch, event: BatchAugmented) -> None:
         OFFSET.labels(ANNOTATION_EVENTS).set(batch.last)
+        self.augmenter.health.handled(ANNOTATION_EVENTS, batch.last)
         HANDLED.labels(ANNOTATION_EVENTS, "augmented").inc(len(event.members))
         HANDLED.labels(ANNOTATION_EVENTS, "left_out").inc(len(event.left_out))
         metrics.VARIANTS.inc(sum(len(member.variants) for member in event.members))

@@ -50,6 +50,7 @@ class Follower:
         if position == 0:  # one that was answered is never created here: whoever deleted it has to look
             await patiently(health, "broker", lambda: self.broker.ensure_stream(self.stream, None))
         self.desk.telling.introduce(self.stream)
+        health.handled(self.stream, position - 1)
         while True:
             position = await self._checked(position)
             health.ready("start")
