@@ -48,6 +48,13 @@ async def test_a_missing_key_is_not_found(blobs: Blobs, prefix: str, tmp_path: P
     assert names_in(tmp_path) == set()
 
 
+@pytest.mark.parametrize("key", ["../x", "./x", "x/../y", "..", "x" * 1100], ids=lambda key: key[:8])
+async def test_under_a_key_that_no_object_can_have_nothing_is_found(blobs: Blobs, prefix: str, key: str) -> None:
+    with pytest.raises(BlobNotFound):
+        await blobs.get(prefix + key)
+    assert await blobs.head(prefix + key) is None
+
+
 async def test_an_object_larger_than_the_reader_would_take_is_refused_with_its_size(blobs: Blobs, prefix: str) -> None:
     await blobs.put(prefix + "a", b"12345")
 

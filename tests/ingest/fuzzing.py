@@ -23,6 +23,26 @@ from labelstream.wire.submission import ImageReference
 BOX = {"class": "car", "x": 0.5, "y": 0.4, "w": 0.2, "h": 0.1}
 DETECTION = {"cls": 2, "x": 0.5, "y": 0.4, "w": 0.2, "h": 0.1, "confidence": 0.5}
 NASTY_BYTES = (b"", b"\x00", b"\xff" * 4, b"\xc1", b"\xd9\xff", struct.pack(">d", float("nan")), b"\x7f\xff\xff\xff")
+# Of files that are referred to: each begins as it has to.
+KEYS = tuple(
+    f"annotations/{rest}"
+    for rest in (
+        "1.png",
+        "../x",
+        "./x",
+        "x/../y",
+        "..",
+        "",
+        "/x",
+        "x/",
+        "x" * 1000,
+        "%2e%2e/x",
+        "?#&",
+        "\\x",
+        "é/☃.png",
+        " ",
+    )
+)
 NASTY_VALUES: tuple[Any, ...] = (
     None, True, 0, -1, 2**63 - 1, 2**64 - 1, -(2**63), 1e308, float("nan"), float("inf"), "", "a" * 600, "\x00",
     "é" * 300, "\ud7ff", b"", b"\x00" * 40, [], {}, [[[[]]]], {"a": {"b": {}}}, msgpack.ExtType(5, b"x"),
@@ -50,7 +70,7 @@ def _originals() -> list[Message]:
     return [
         *made,
         native.write("n-PNG", None, [BOX, BOX], kind="edited"),
-        native.write("r", ImageReference("annotations/1.png", "ab" * 32), [BOX]),
+        *(native.write("r", ImageReference(key, "ab" * 32), [BOX]) for key in KEYS),
         native.write_bulk("validated", [f"n-{number}" for number in range(20)]),
         native.write_bulk("deleted", ["n-PNG"]),
         native.write_class_schema(ClassSchema(name="example", classes=classes)),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from annotation_ingest.handler import Ingest, Settled
+from labelstream.blobs.memory import MemoryBlobs
+from labelstream.blobs.ports import Blob
 from labelstream.classes import ClassSchema
+from labelstream.errors import Misconfigured
 from labelstream.events.annotation import AnnotationErased, AnnotationSettled
 from labelstream.schemas import load_named_schema
 from labelstream.schemas.recorded import recorded_schema
@@ -89,7 +93,19 @@ async def test_a_file_that_is_not_what_was_referred_to_is_refused(desk: Desk, ma
     assert await desk.rule(refer("a", make_picture(1))) == "image.changed"
 
 
-@pytest.mark.parametrize("key", ["other/one.png", "annotations", "../annotations/one.png", "annotations2/one.png"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "other/one.png",
+        "annotations",
+        "../annotations/one.png",
+        "annotations2/one.png",
+        "annotations/../other/one.png",
+        "annotations/./one.png",
+        "annotations//one.png",
+        "annotations/",
+    ],
+)
 async def test_a_reference_outside_of_the_streams_prefix_is_refused(desk: Desk, make_picture: Any, key: str) -> None:
     await desk.ingest.pictures.incoming.put(key, make_picture(1))
     assert await desk.rule(refer("a", make_picture(1), key)) == "image.foreign_key"
@@ -102,6 +118,24 @@ async def test_a_file_that_is_too_large_is_refused_before_it_is_read(desk: Desk)
     (outcome,) = receipt.outcomes
     assert outcome.rejection is not None
     assert (outcome.rejection.rule, str(len(data)) in outcome.rejection.reason) == ("image.bytes", True)
+
+
+class Closed(MemoryBlobs):
+    """A bucket that shows nothing to us."""
+
+    async def get(self, key: str, most_bytes: int | None = None) -> Blob:
+        raise Misconfigured(f"the store refuses reading on {key}: give this access key that right ({most_bytes})")
+
+
+async def test_a_bucket_that_refuses_us_refuses_the_message_and_is_told(desk: Desk, make_picture: Any) -> None:
+    pictures = desk.ingest.pictures
+    desk.ingest = replace(desk.ingest, pictures=replace(pictures, incoming=Closed()))
+    assert await desk.rule(refer("a", make_picture(1))) == "image.absent"
+    assert "give this access key that right" in desk.ingest.health.report()["degraded"]["incoming bucket"]
+    await pictures.incoming.put("annotations/one.png", make_picture(1))
+    desk.ingest = replace(desk.ingest, pictures=pictures)
+    await desk.receipt(refer("b", make_picture(1)))
+    assert desk.ingest.health.report()["degraded"] == {}
 
 
 async def test_a_store_that_is_away_is_waited_for(desk: Desk, make_picture: Any) -> None:

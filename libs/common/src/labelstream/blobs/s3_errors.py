@@ -72,6 +72,8 @@ def _meaning(response: Any, bucket: str, key: str, right: str) -> Exception | No
         return Misconfigured("this machine's clock and the object store's are too far apart: set them right")
     if code in _CREDENTIALS:
         return Misconfigured(f"the object store does not know our access key or secret key ({code})")
+    if status == 400 and right == "reading":
+        return BlobNotFound(f"{bucket}/{key}")  # no object can have a key that the store does not take, such as a/../b
     if status in (401, 403):
         return Misconfigured(f"the object store refuses {right} on {bucket}/{key}: give this access key that right")
     by_status: dict[int, Exception] = {

@@ -9,7 +9,7 @@ from annotation_ingest.images.imaging import ACCEPTED
 from annotation_ingest.ports import ImageDecoder
 from labelstream import keys
 from labelstream.blobs.ports import BlobNotFound, Blobs, BlobTooLarge
-from labelstream.errors import Rejected
+from labelstream.errors import Misconfigured, Rejected
 from labelstream.events.annotation import ImageRef, Note
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
@@ -17,6 +17,7 @@ from labelstream.values import sha256_hex
 from labelstream.wire.submission import ImageReference
 
 STORE = "object store"
+INCOMING = "incoming bucket"
 
 
 @dataclass(frozen=True)
@@ -63,23 +64,23 @@ class Pictures:
 
     async def _fetched(self, reference: ImageReference) -> bytes:
         """Copy the file, and hash the copy: what its owner does to the file meanwhile changes nothing."""
-        if not reference.key.startswith(self.prefix):
+        if not reference.key.startswith(self.prefix) or not {"", ".", ".."}.isdisjoint(reference.key.split("/")):
             raise Rejected(
                 "image.foreign_key",
                 "the image's key is not one of this input stream's",
-                f"Put the file under a key that begins with {self.prefix!r}.",
+                f"Put the file under a key that begins with {self.prefix!r}, and has no part that is empty, . or ...",
             )
         try:
             blob = await patiently(self.health, STORE, lambda: self.incoming.get(reference.key, self.max_bytes))
         except BlobNotFound as error:
-            raise Rejected(
-                "image.absent",
-                "there is no file under the image's key in the incoming bucket",
-                "Put the file there before the message is sent. This message is parked: it can be replayed then.",
-            ) from error
+            raise _absent() from error
+        except Misconfigured as error:  # so do some stores answer for what is not there; no message may end us
+            self.health.degraded(INCOMING, str(error))
+            raise _absent() from error
         except BlobTooLarge as error:
             self._check_size(error.size_bytes)
             raise
+        self.health.degraded(INCOMING, None)
         digest = sha256_hex(blob.data)
         if digest != reference.sha256:
             raise Rejected(
@@ -96,3 +97,11 @@ class Pictures:
                 f"the image has {size_bytes} bytes, {self.max_bytes} are allowed",
                 f"Send it as a smaller {ACCEPTED} file: compressed, scaled down, or cut into tiles.",
             )
+
+
+def _absent() -> Rejected:
+    return Rejected(
+        "image.absent",
+        "there is no file under the image's key in the incoming bucket",
+        "Put the file there before the message is sent. This message is parked: it can be replayed then.",
+    )
