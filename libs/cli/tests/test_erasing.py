@@ -273,6 +273,7 @@ async def test_what_goes_what_went_and_what_stays_is_told(streams: Streams) -> N
     assert "  … and 2 more; --json names all" in lines
     assert "12 images will be removed, with all variants" in lines
     assert lines[lines.index("1 name not known:") + 1] == "  nobody"
+    assert lines[-2:] == ["held by no datasets", "made from it: no models"]
     assert preview.as_json()["erased"] is False
     receipt = AnnotationErased(
         input=Position(stream="annotations", offset=3), message_key="k", names=("n00",), images=(image(0).sha256,)

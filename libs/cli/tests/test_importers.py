@@ -43,6 +43,7 @@ def test_a_yolo_folder_gives_names_boxes_and_classes_in_the_order_of_data_yaml(y
         "boat", 0.5, 0.5, 0.2, 0.4,
     )  # fmt: skip
     assert folder.images[1].boxes == ()  # an image without a label file shows nothing of interest
+    assert [one.assumed_empty for one in folder] == [False, True]
     assert folder.problems == ()
 
 
@@ -273,5 +274,5 @@ def test_a_folder_of_no_known_form_says_what_was_looked_for(tmp_path: Path) -> N
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="there is no folder"):
+    with pytest.raises(Misconfigured, match="there is no file or folder"):
         read_folder(tmp_path / "nowhere")

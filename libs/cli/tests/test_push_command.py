@@ -7,18 +7,27 @@ import shutil
 import subprocess
 import sys
 import uuid
+import zipfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from labelstream.classes import ClassSchema
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.service.health import Health
 from labelstream.streams.amqp import decode
 from labelstream.streams.message import Message
 from labelstream.streams.rabbitmq import RabbitBroker
 from labelstream.wire import native
+from labelstream_cli.importers import ClassMap, read_folder
+from labelstream_cli.push.publishing import Manner
+from labelstream_cli.push.report import Plan
+from labelstream_cli.push.target import Target
 from labelstream_local.rabbitmq import RabbitServer
 
 MakeImage = Callable[..., Path]
@@ -239,6 +248,70 @@ def test_notes_that_cannot_be_written_are_said_before_anything_is_sent(
     assert done.returncode == 1
     assert "what was sent can't be noted in" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_images_without_a_label_file_are_counted_before_they_are_sent_as_empty(folder: Path, push: Push) -> None:
+    for name in ("000", "001"):
+        (folder / f"labels/{name}.txt").unlink()
+    (folder / "labels/002.txt").write_text("")
+
+    shown = push(folder, "--dry-run").stdout
+    lowered = push(folder, "--dry-run", "--unvalidated").stdout
+    said = json.loads(push(folder, "--dry-run", "--json").stdout)
+
+    assert "2 images have no label file: sent as empty, validated (--unvalidated" in shown
+    assert "2 images have no label file: sent as empty, unvalidated." in lowered
+    assert (said["without_label_file"], said["validated"]) == (2, IMAGES)
+    assert "2 images have no label file" in said["warnings"][0]
+
+
+def test_unlabelled_says_that_names_which_exist_lose_their_boxes(
+    push: Push, tmp_path: Path, make_image: MakeImage
+) -> None:
+    make_image(tmp_path / "snapshots/a.jpg")
+
+    shown = push(tmp_path / "snapshots", "--unlabelled", "--dry-run")
+
+    assert shown.returncode == 0, shown.stderr
+    assert "loses its boxes" in shown.stdout
+
+
+def test_an_archive_that_holds_nothing_is_named_itself_with_what_was_left_out_of_it(push: Push, tmp_path: Path) -> None:
+    archive = tmp_path / "outer.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        made.writestr("inner.zip", b"PK")
+
+    done = push(archive, "--dry-run")
+
+    assert done.returncode == 1
+    assert f"{archive} has none of the forms" in done.stderr
+    assert "inner.zip: it is an archive within the archive" in done.stderr
+    assert "labelstream-push-" not in done.stderr
+
+
+def test_frames_are_told_with_how_many_the_video_has(push: Push, tmp_path: Path) -> None:
+    writer = cv2.VideoWriter(str(tmp_path / "film.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (96, 64))
+    for number in range(12):
+        writer.write(np.full((64, 96, 3), number * 10, np.uint8))
+    writer.release()
+
+    done = push(tmp_path / "film.avi", "--every", "1000000", "--dry-run")
+
+    assert "1 of 12 frames of videos" in done.stdout, done.stderr
+
+
+def test_a_schema_that_the_stack_does_not_have_refuses_the_classes_that_it_lacks(folder: Path) -> None:
+    told, behind = (ClassSchema(name=name, classes=(of,)) for name, of in (("mine", "car"), ("theirs", "boat")))
+    same = ClassSchema(name="theirs", classes=("boat", "CAR"))
+    target = Target("annotations", None, told, "--schema", schema_behind=behind)
+    mapped = ClassMap.of(None).apply(read_folder(folder), told)
+
+    refusal = Plan(folder, mapped, Manner(), target).refusal
+
+    assert refusal is not None
+    assert "--schema says 'mine', but the stack has 'theirs', which lacks 1 class of the source" in refusal
+    assert Plan(folder, mapped, Manner(), replace(target, schema_behind=same)).refusal is None
+    assert Plan(folder, mapped, Manner(), replace(target, schema_behind=None)).refusal is None
 
 
 @pytest.mark.parametrize("arguments", [("--report", "x.txt"), ("--report", "nowhere/x.csv"), ("--map", "car")])

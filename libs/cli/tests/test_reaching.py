@@ -1,16 +1,20 @@
 """Reading a stream from end to end, and holding off a second command."""
 
 import asyncio
+import uuid
 from dataclasses import dataclass
 
 import pytest
 
+from labelstream.service.health import Health
 from labelstream.service.settings import BrokerSettings
 from labelstream.streams.memory import MemoryBroker
 from labelstream.streams.message import Delivery, Message
 from labelstream.streams.ports import Reader, Start
-from labelstream_cli.reaching import one_at_a_time, stored
+from labelstream.streams.rabbitmq import RabbitBroker
+from labelstream_cli.reaching import one_at_a_time, require_stream, stored
 from labelstream_cli.running import CommandFailed
+from labelstream_local.rabbitmq import RabbitServer
 
 
 @dataclass
@@ -61,3 +65,16 @@ def test_a_second_command_that_does_the_same_is_held_off_until_the_first_has_end
             pass
     with one_at_a_time(broker, "testing"):
         pass
+
+
+@pytest.mark.broker
+async def test_a_stream_that_does_not_exist_is_said_before_anything_is_done(rabbitmq: RabbitServer) -> None:
+    broker = RabbitBroker(rabbitmq.settings, Health(), "test")
+    there = f"there-{uuid.uuid4().hex}"
+    try:
+        await broker.ensure_stream(there)
+        await require_stream(broker, there)
+        with pytest.raises(CommandFailed, match="there is no stream 'nosuch'"):
+            await require_stream(broker, "nosuch")
+    finally:
+        await broker.close()

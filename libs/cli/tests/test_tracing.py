@@ -349,6 +349,18 @@ async def test_it_is_shown_as_a_timeline(world: World) -> None:
     assert "in no datasets and no models" in shown
 
 
+async def test_what_is_said_again_and_again_is_shown_once_with_how_often(world: World) -> None:
+    of = annotation("1")
+    await world.settle(recorded("a", of))
+    await world.say(batch(0, ("a", of), ("b", of), ("c", of)))
+    console = Console(width=100, file=io.StringIO())
+    life = await world.trace()
+    show_life(life, console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
+    assert (shown.count("augmented: 8 images"), shown.count("augmented: 8 images (3 times)")) == (1, 1)
+    assert told(life).count("augmented: 8 images") == 3
+
+
 def test_a_manifest_has_the_columns_that_are_looked_into() -> None:
     parquet = Manifest.of([row("a", annotation("1"))]).to_parquet()
     assert pq.read_table(io.BytesIO(parquet), filters=[("name", "=", "a")]).num_rows == 1

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import annotation_ingest
-from annotation_ingest.images.imaging import Picture
+from annotation_ingest.images.imaging import Picture, Refusal, look
 from annotation_ingest.rules import RULES, check_boxes, to_shapes
 from labelstream import wire
 from labelstream.classes import ClassSchema
@@ -210,6 +210,24 @@ def test_every_rule_in_the_list_is_said_somewhere() -> None:
     assert RULES.keys() - constants == set()
 
 
+def test_the_readme_lists_every_rule_as_it_is() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    section = readme.partition("## Rules\n")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{rule}` | {one.severity} | {one.text} |" for rule, one in RULES.items()]
+
+
+@pytest.mark.parametrize(
+    ("image", "fault"), [(b"no image at all", "no image format is recognised"), (None, "it is cut short or damaged")]
+)
+def test_an_image_that_can_not_be_decoded_is_told_about_in_plain_words(
+    image: bytes | None, fault: str, make_picture: Any
+) -> None:
+    found = look(make_picture(kind="BMP", size=(60, 60))[:-200] if image is None else image, 10_000)
+    assert isinstance(found, Refusal)
+    assert found.reason.endswith(f"can't be decoded: {fault}")
+
+
 # ---- boxes
 
 SCHEMA = ClassSchema(name="s", version=3, classes=("car", "Truck"))
@@ -223,7 +241,10 @@ def test_an_unknown_class_is_told_which_ones_there_are() -> None:
     with pytest.raises(Rejected) as caught:
         shapes(RawBox(2, 0.5, 0.5, 0.1, 0.1))
     assert "has the class 2" in caught.value.reason
-    assert caught.value.hint == "The schema s (version 3) has the 2 classes 0 car, 1 Truck."
+    assert caught.value.hint == (
+        "The schema s (version 3) has the 2 classes 0 car, 1 Truck. "
+        "Send one of these, or add the class with `labelstream schema add`, then replay this message."
+    )
 
 
 def test_an_unknown_class_is_told_what_looks_like_it_and_no_more_than_ten() -> None:
@@ -231,7 +252,7 @@ def test_an_unknown_class_is_told_what_looks_like_it_and_no_more_than_ten() -> N
     with pytest.raises(Rejected) as caught:
         shapes(RawBox("truk", 0.5, 0.5, 0.1, 0.1), schema=many)
     assert caught.value.hint.startswith("Did you mean Truck? The schema m (version 1) has the 80 classes 0 vehicle 00,")
-    assert caught.value.hint.endswith("9 vehicle 09 and 70 more.")
+    assert caught.value.hint.partition(" Send one")[0].endswith("9 vehicle 09 and 70 more.")
 
 
 def test_a_class_is_known_by_id_or_by_name_in_any_case() -> None:

@@ -19,7 +19,7 @@ from labelstream.streams.ports import Broker
 from labelstream_cli.erase.asking import PATIENCE_S, Request, ask, concerned, marks, wait_for_archives
 from labelstream_cli.erase.holders import holders
 from labelstream_cli.erase.view import Erased, tell_beyond, tell_concerned, tell_erased
-from labelstream_cli.reaching import bars, broker_at, one_at_a_time
+from labelstream_cli.reaching import bars, broker_at, one_at_a_time, require_stream
 from labelstream_cli.running import CommandFailed, Directory, Json, Project, run, stack_with
 from labelstream_local.layout import DEFAULT
 from labelstream_local.services import input_stream
@@ -99,6 +99,7 @@ async def _at(directory: Path, project: str) -> AsyncIterator[_Place]:
 async def _look(directory: Path, request: Request, *, quiet: bool) -> Erased:
     """Return what the request concerns. Raises CommandFailed when that is nothing."""
     async with _at(directory, request.project) as place:
+        await require_stream(place.broker, request.stream)
         with bars(quiet=quiet) as tell:
             found = await concerned(place.broker, request, tell)
             if not found.names:

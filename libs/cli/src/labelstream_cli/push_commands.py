@@ -15,7 +15,7 @@ from rich.console import Console
 from labelstream.errors import Misconfigured
 from labelstream_cli.importers import ClassMap, Options, Problem, is_archive, published_splits, read_folder, unpacked
 from labelstream_cli.push.publishing import Manner, Pushed
-from labelstream_cli.push.report import Plan, check_report, show_pushed, unknown_in_words, write_report
+from labelstream_cli.push.report import Plan, check_report, show_pushed, write_report
 from labelstream_cli.push.run import run_push
 from labelstream_cli.push.target import find_target
 from labelstream_cli.reaching import Url
@@ -65,6 +65,7 @@ Report = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write what was left out and why: .csv, or .json for everything.")
 ]
 Restart = Annotated[bool, typer.Option("--restart", help="Send what earlier pushes of this source have sent, too.")]
+_MOST_REFUSED = 3  # entries of an archive, shown with an error
 Wait = Annotated[bool, typer.Option("--wait", help="Follow until each message has its receipt.")]
 
 
@@ -125,7 +126,7 @@ def _push(  # noqa: PLR0913 -- typer makes an option of each
         with _opened(source, console) as (folder, refused):
             imported = read_folder(folder, splits or published_splits(folder), options)
             imported = replace(imported, problems=(*refused, *imported.problems))
-            plan = Plan(source, mapping.apply(imported, target.schema), manner, target)
+            plan = Plan(source, mapping.apply(imported, target.schema), manner, target, unlabelled)
             plan.show(console, whole=dry_run)
             _write(report, plan, None)
             pushed = None if dry_run else _run(plan, restart=restart, wait=wait, quiet=as_json)
@@ -140,8 +141,8 @@ def _push(  # noqa: PLR0913 -- typer makes an option of each
 def _run(plan: Plan, *, restart: bool, wait: bool, quiet: bool) -> Pushed:
     if not plan.images:
         raise Misconfigured(f"there is nothing to send in {plan.source}")
-    if plan.mapped.unknown:
-        raise Misconfigured(unknown_in_words(plan.mapped.unknown, plan.target))
+    if plan.refusal is not None:
+        raise Misconfigured(plan.refusal)
     return run_push(plan, restart=restart, wait=wait, quiet=quiet)
 
 
@@ -155,7 +156,12 @@ def _opened(source: Path, console: Console) -> Iterator[tuple[Path, tuple[Proble
         found = stack.enter_context(unpacked(source))
         stay = stack.pop_all()
     with stay:
-        yield found
+        try:
+            yield found
+        except Misconfigured as error:
+            folder, refused = found
+            inside = "".join(f"\n  left out of it: {one}" for one in refused[:_MOST_REFUSED])
+            raise Misconfigured(str(error).replace(str(folder), str(source)) + inside) from error
 
 
 def _write(report: Path | None, plan: Plan, pushed: Pushed | None) -> dict[str, Any]:
@@ -168,8 +174,8 @@ def _write(report: Path | None, plan: Plan, pushed: Pushed | None) -> dict[str, 
 def _tell(console: Console, plan: Plan, pushed: Pushed | None, *, wait: bool) -> None:
     """Say how it ended. Exits with 1 when a push of this would be refused, with 2 when not everything went through."""
     if pushed is None:
-        if plan.mapped.unknown:
-            raise failed(unknown_in_words(plan.mapped.unknown, plan.target))
+        if plan.refusal is not None:
+            raise failed(plan.refusal)
         console.print("Nothing was sent (--dry-run).")
         return
     show_pushed(console, pushed, wait=wait)

@@ -107,6 +107,16 @@ async def last_offset(broker: Broker, stream: str) -> int | None:
         raise
 
 
+async def require_stream(broker: Broker, stream: str) -> None:
+    """Raise CommandFailed where there is no such stream, Unavailable."""
+    try:
+        await broker.last_offset(stream)
+    except Unavailable as error:
+        if isinstance(error.__cause__, StreamDoesNotExist):
+            raise CommandFailed(f"there is no stream {stream!r}") from error
+        raise
+
+
 async def stored(
     broker: Broker,
     stream: str,

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from labelstream.errors import Misconfigured
-from labelstream.schemas import load_named_schema
+from labelstream.schemas import load_named_schema, names
 from labelstream_cli.running import ERRORS, Directory, Json, failed
 from labelstream_cli.status_view import show
 from labelstream_local.layout import DEFAULT
@@ -59,7 +59,7 @@ def _up(
         raise typer.BadParameter(f"there is no service {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     projects = tuple(project or ("default",))
     try:
-        schemas = dict.fromkeys(projects, _path_or_name(schema)) if schema else {}
+        schemas = dict.fromkeys(projects, path_or_name(schema)) if schema else {}
     except Misconfigured as problem:
         raise failed(problem) from problem
     options = Options(services=tuple(service or NAMES), projects=projects, schemas=schemas, within_s=within)
@@ -76,10 +76,10 @@ def _up(
     typer.echo("`labelstream status` shows what it does, `labelstream down` stops it.")
 
 
-def _path_or_name(schema: str) -> str:
+def path_or_name(schema: str) -> str:
     """Return a class schema as the services find it. Raises Misconfigured, before anything is started or remembered."""
     load_named_schema(schema)
-    return str(Path(schema).resolve()) if Path(schema).exists() else schema
+    return schema if schema in names() else str(Path(schema).resolve())
 
 
 def _down(directory: Directory = DEFAULT, as_json: Json = False) -> None:

@@ -7,6 +7,7 @@ import msgpack
 import pytest
 
 from labelstream.classes import ClassSchema
+from labelstream.errors import Rejected
 from labelstream.streams.message import Message
 from labelstream.values import Position
 from labelstream.wire import native
@@ -115,12 +116,65 @@ def test_an_image_may_be_referred_to() -> None:
         {"boxes": [{**BOX, "confidence": "high"}]},
         {"name": "a\x00b"},
         {"name": "line\nbreak"},
+        {"validated": "no"},
+        {"validated": 0},
+        {"validated": None},
         {"medium": "a\x7f"},
     ],
     ids=lambda more: next(iter(more)),
 )
 def test_a_field_that_is_not_as_documented_is_refused(more: dict[str, Any]) -> None:
     assert rule_of(native_message({"name": "n", "boxes": [BOX], **more})) == "message.malformed"
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"name": "n" * 513}, "the name has 513 characters, 512 are allowed"),
+        ({"tags": [""]}, "tag 0 is empty"),
+        ({"validated": "no"}, "validated is 'no', not true or false"),
+        ({"split": "holdout"}, "split is 'holdout', not 'train', 'val' or 'test'"),
+        ({"boxes": [BOX, "car"]}, "box 1 is 'car', not a map with string keys"),
+        ({"boxes": [{**BOX, "x": None}]}, "x of box 0 is nothing, not a number"),
+        ({"boxes": [{**BOX, "class": True}]}, "class of box 0 is true, neither a whole number nor a text"),
+        ({"boxes": [{"class": 1}]}, "x of box 0 is missing"),
+        ({"boxes": {"x": 1}}, "the list of boxes is a map of 1, not a list"),
+        ({"image": "pixels"}, "image is 'pixels', not bytes (MessagePack bin)"),
+        ({"image_ref": {"key": "k", "sha256": "0"}}, "sha256 of image_ref is not 64 hexadecimal digits"),
+        ({"producer": 5}, "producer is of another kind, not a text"),
+    ],
+    ids=str,
+)
+def test_a_fault_is_told_in_plain_words(more: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        read_submission(native_message({"name": "n", "boxes": [BOX], **more}))
+    assert caught.value.reason == reason
+
+
+def test_an_empty_list_of_names_is_told_as_such() -> None:
+    with pytest.raises(Rejected) as caught:
+        read_submission(native_message({"names": []}, "annotation.deleted"))
+    assert caught.value.reason == "the list of names is empty"
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b'{"name": "n"}', "this looks like JSON"),
+        (b"\xef\xbb\xbf [1]\n", "this looks like JSON"),
+        (b"\x01\x02", "something stands behind its first value"),
+        (b"\x93\x01", "it is cut short or damaged"),
+        (b"\xc1", "it is cut short or damaged"),
+        (b"\x91" * 5000, "it nests too deep"),
+        (b"\xa2\xff\xfe", "a text in it is not UTF-8"),
+        (b"\x81\x90\x01", "a map in it has a key that is a list or a map"),
+    ],
+    ids=range(8),
+)
+def test_a_body_that_is_not_message_pack_is_told_why(body: bytes, fault: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        read_submission(Message(body=body, subject="annotation.submitted"))
+    assert caught.value.reason == f"the body ({len(body)} bytes) is not MessagePack: {fault}"
 
 
 def test_numbers_may_be_whole_or_of_single_precision() -> None:

@@ -184,7 +184,8 @@ def _class_id(number: int, said: int | str, schema: ClassSchema) -> int:
             "class.unknown",
             f"box {number} has the class {shown(said)}",
             f"{meant}The schema {schema.name} (version {schema.version}) has the "
-            f"{len(schema.classes)} classes {_listed([f'{i} {name}' for i, name in enumerate(schema.classes)])}.",
+            f"{len(schema.classes)} classes {_listed([f'{i} {name}' for i, name in enumerate(schema.classes)])}. "
+            "Send one of these, or add the class with `labelstream schema add`, then replay this message.",
         )
     return found
 

@@ -91,12 +91,13 @@ def tell_erased(erased: Erased, echo: Callable[[str], None]) -> None:
 
 def tell_holders(holders: Holders, echo: Callable[[str], None]) -> None:
     """Print the datasets and models that were made from it."""
-    echo(f"held by {count(len(holders.datasets), 'dataset')}, which can't be trained on again as they are:")
+    _tell_part("held by", len(holders.datasets), "dataset", ", which can't be trained on again as they are", echo)
     _tell_list([f"{one.id}  cut at {one.cut}, {count(one.images, 'image')} of it" for one in holders.datasets], echo)
     states = [f"{one.job}  {one.state}, on dataset {one.dataset[:12]}…" for one in holders.trainings]
-    echo(f"{count(len(holders.trainings), 'training')} on them:")
+    if holders.datasets:
+        _tell_part("", len(holders.trainings), "training", " on them", echo)
     _tell_list(states, echo)
-    echo(f"{count(len(holders.models), 'model')} made from it, which stay as they are:")
+    _tell_part("made from it:", len(holders.models), "model", ", which stay as they are", echo)
     _tell_list([f"{one.id}  {_standing(one.in_service, one.withdrawn)}" for one in holders.models], echo)
     if holders.unreadable:
         echo(f"{count(len(holders.unreadable), 'dataset')} could not be looked into:")
@@ -113,6 +114,12 @@ def tell_beyond(stream: str, echo: Callable[[str], None]) -> None:
 def count(number: int, noun: str) -> str:
     """Return such as `no model`, `1 image`, `3 datasets`."""
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def _tell_part(lead: str, number: int, noun: str, rest: str, echo: Callable[[str], None]) -> None:
+    """Print the line above a list; where the list is empty, only that it is."""
+    line = f"{lead} {count(number, noun)}".strip()
+    echo(f"{line}{rest}:" if number else line)
 
 
 def _standing(in_service: bool, withdrawn: bool) -> str:

@@ -50,6 +50,7 @@ class Collector:
     problems: list[Problem] = field(default_factory=list)
     claimed: set[Path] = field(default_factory=set)  # label files that belong to a video
     more_classes: list[str] = field(default_factory=list)  # those of the videos
+    video_frames: int = 0  # of all videos, taken or not
     _images: dict[str, Imported] = field(default_factory=dict)
 
     @classmethod
@@ -105,7 +106,9 @@ class Collector:
             reason = "stands in a published list, but there is no such image"
             self.leave_out(name, "label without an image", reason)
         listed = tuple(dict.fromkeys([*classes, *self.more_classes]))
-        return ImportedFolder(self.form, listed, tuple(images), tuple(self.problems), class_ids or {})
+        return ImportedFolder(
+            self.form, listed, tuple(images), tuple(self.problems), class_ids or {}, self.video_frames
+        )
 
     def _box(self, name: str, given: Corners) -> NamedBox | None:
         corners = (given.x1, given.y1, given.x2, given.y2)

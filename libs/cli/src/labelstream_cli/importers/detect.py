@@ -38,7 +38,11 @@ def read_folder(
         add_videos(folder.parent, collector, only=folder)
         return collector.finish(())
     if not folder.is_dir():
-        what = f"there is no folder {folder}" if not folder.exists() else f"{folder} is no folder, archive or video"
+        what = (
+            f"there is no file or folder {folder}"
+            if not folder.exists()
+            else f"{folder} is no folder, archive or video"
+        )
         raise Misconfigured(what)
     for root in _descent(folder):
         for form, fits, read, _ in FORMS:

@@ -53,6 +53,7 @@ class Imported:
     boxes: tuple[NamedBox, ...]
     frame: int | None = None  # its number in the video, from 0
     validated: bool = True  # whether a person has said that the boxes are right
+    assumed_empty: bool = False  # it is without boxes only since it has no label file
     deleted: bool = False  # to be deleted once it is there, so that its name keeps its history
 
 
@@ -77,6 +78,7 @@ class ImportedFolder:
     images: tuple[Imported, ...]
     problems: tuple[Problem, ...]
     class_ids: Mapping[int, str] = field(default_factory=dict)  # as the source numbers them
+    video_frames: int = 0  # of its videos, taken or not
 
     def __iter__(self) -> Iterator[Imported]:
         return iter(self.images)

@@ -41,6 +41,7 @@ def add_videos(folder: Path, collector: Collector, only: Path | None = None) -> 
 
 def _add_frames(folder: Path, collector: Collector, video: Path, labels: dict[int, Path]) -> None:
     count = count_frames(video)
+    collector.video_frames += count
     names = _class_names(folder, video, collector) if labels else ClassNames(())
     for number in sorted({*range(0, count, collector.options.every), *labels}):
         name = f"{name_of(video, folder)}_{number:0{DIGITS}}"

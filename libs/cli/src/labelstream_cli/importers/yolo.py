@@ -120,7 +120,7 @@ def _names_in_yaml(path: Path) -> list[str] | None:
 def _add(collector: Collector, name: str, image: Path, label: Path, names: ClassNames, where: PurePosixPath) -> None:
     boxes = boxes_in(collector, name, label, names)
     if boxes is not None:
-        collector.add(name, image, boxes, split_in(where))
+        collector.add(name, image, boxes, split_in(where), assumed_empty=not label.is_file())
 
 
 def _numbers_in(collector: Collector) -> list[str]:

@@ -24,6 +24,7 @@ _MOST_CLASSES = 30  # shown
 _MOST_EXAMPLES = 3
 _MOST_REFUSED = 10
 _COLUMNS = ("name", "kind", "reason")
+_UNLABELLED = "--unlabelled: an annotation that is there already under the name of an unlabelled image loses its boxes."
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Plan:
     mapped: Mapped
     manner: Manner
     target: Target
+    unlabelled: bool = False  # images that have no labels are sent, too
 
     @property
     def images(self) -> Sequence[Imported]:
@@ -45,6 +47,21 @@ class Plan:
         """What is left out."""
         return self.mapped.folder.problems
 
+    @property
+    def refusal(self) -> str | None:
+        """Why this must not be sent; None when nothing is known against it."""
+        if self.mapped.unknown:
+            return unknown_in_words(self.mapped.unknown, self.target)
+        lacking = self.target.lacking(self.mapped.boxes)
+        return lacking_in_words(lacking, self.target) if lacking else None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What somebody may not expect."""
+        return tuple(
+            line for line in (self._assumed_empty_in_words(), _UNLABELLED if self.unlabelled else None) if line
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return it for machines."""
         folder, mapped = self.mapped.folder, self.mapped
@@ -53,7 +70,9 @@ class Plan:
             "form": folder.form,
             "images": len(folder),
             "frames": sum(image.frame is not None for image in folder),
+            "frames_in_videos": folder.video_frames,
             "media": len({image.medium for image in folder}),
+            "without_label_file": self._assumed_empty,
             "validated": sum(self._validated(image) for image in folder),
             "deleted": sum(image.deleted for image in folder),
             "splits": {split: count for split in SPLITS if (count := self._in_split(split))},
@@ -65,6 +84,7 @@ class Plan:
             "unused_rules": list(mapped.unused),
             "schema": self.target.schema.name if self.target.schema else None,
             "stream": self.target.stream,
+            "warnings": list(self.warnings),
             "left_out": [asdict(problem) for problem in self.problems],
         }
 
@@ -81,7 +101,20 @@ class Plan:
             console.print(self._classes())
         for rule in self.mapped.unused:
             console.print(f"  [yellow]The class map names {escape(rule)}, which the source does not have.[/]")
+        for line in self.warnings:
+            console.print(f"  [yellow]{escape(line)}[/]", soft_wrap=True)
         show_problems(console, self.problems)
+
+    @property
+    def _assumed_empty(self) -> int:
+        return sum(image.assumed_empty for image in self.images)
+
+    def _assumed_empty_in_words(self) -> str | None:
+        if not self._assumed_empty:
+            return None
+        have = "image has" if self._assumed_empty == 1 else "images have"
+        sent = "unvalidated" if self.manner.unvalidated else "validated (--unvalidated sends all as unvalidated)"
+        return f"{self._assumed_empty:,} {have} no label file: sent as empty, {sent}."
 
     def _validated(self, image: Imported) -> bool:
         return image.validated and not self.manner.unvalidated
@@ -90,7 +123,9 @@ class Plan:
         return sum(image.split == split for image in self.images)
 
     def _images_in_words(self, said: dict[str, Any]) -> str:
-        parts = [f"{_count(said['frames'], 'frame')} of videos"] if said["frames"] else []
+        parts = (
+            [f"{said['frames']:,} of {_count(said['frames_in_videos'], 'frame')} of videos"] if said["frames"] else []
+        )
         parts += [f"{said['validated']:,} validated"] if said["validated"] else []
         waiting = said["images"] - said["validated"] - said["deleted"]
         parts += [f"{waiting:,} not validated (no training takes them before)"] if waiting else []
@@ -147,6 +182,19 @@ def unknown_in_words(unknown: Sequence[UnknownClass], target: Target) -> str:
     ])  # fmt: skip
 
 
+def lacking_in_words(lacking: Sequence[str], target: Target) -> str:
+    """Say which classes of --schema the stack's own schema lacks, so that it would refuse them."""
+    told = target.schema.name if target.schema else ""
+    behind = target.schema_behind.name if target.schema_behind else ""
+    some = ", ".join(lacking[:12]) + (", …" if len(lacking) > 12 else "")
+    return (
+        f"--schema says {told!r}, but the stack has {behind!r}, which lacks "
+        f"{_count(len(lacking), 'class', 'classes')} of the source; nothing is sent: {some}.\n"
+        "Leave --schema out and rename with --map, add them with `labelstream schema add`, or push to a project that "
+        "has this schema (`labelstream up --schema`, in a new --dir)."
+    )
+
+
 def show_problems(console: Console, problems: Iterable[Problem], what: str = "Left out") -> None:
     """Print how many problems there are of each kind, with the first ones."""
     problems = list(problems)
@@ -174,7 +222,7 @@ def show_pushed(console: Console, pushed: Pushed, *, wait: bool) -> None:
         console.print("--wait would have shown the receipts; `labelstream status` shows how far the services are.")
         return
     counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(pushed.receipts.items()))
-    console.print(f"Receipts: {counts or 'none'}.")
+    console.print(f"Outcomes: {counts or 'none'}.")
     for one in pushed.refused[:_MOST_REFUSED]:
         console.print(f"  {one.name}: {one.rule}: {one.reason}\n    {one.hint}", markup=False, soft_wrap=True)
     if len(pushed.refused) > _MOST_REFUSED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,11 @@ class Target:
     schema_from: str  # where the schema was found, or why it is not known
     incoming: StoreSettings | None = None  # None: images that no message can hold are left out
     by_reference: bool = False  # every image, not only those that no message can hold
+    schema_behind: ClassSchema | None = None  # the one that decides there, where `schema` was told and that is known
+
+    def lacking(self, names: Iterable[str]) -> list[str]:
+        """Return the classes that would be refused behind the stream, as far as is known."""
+        return [name for name in names if self.schema_behind and self.schema_behind.id_of(name) is None]
 
 
 class _StoreInEnvironment(BaseSettings):
@@ -75,8 +81,12 @@ def find_target(
             settings_of(directory, url)  # fails, saying what to do
         source = "--schema" if told else "the class schema is not known: no stack is up, and there is no --schema"
         return Target(stream, None, told, source)
-    found, source = (told, "--schema") if told else asyncio.run(_schema_of(stack, stream))
-    return Target(stream, stack.broker, found, source, stack.store, by_reference)
+    if told is not None and stream not in map(input_stream, stack.record.projects):
+        return Target(stream, stack.broker, told, "--schema", stack.store, by_reference)
+    behind, source = asyncio.run(_schema_of(stack, stream))
+    if told is None:
+        return Target(stream, stack.broker, behind, source, stack.store, by_reference)
+    return Target(stream, stack.broker, told, "--schema", stack.store, by_reference, behind)
 
 
 def _store_in_environment() -> StoreSettings:

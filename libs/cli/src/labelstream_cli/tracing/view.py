@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 
 from rich.console import Console
 from rich.markup import escape
@@ -40,17 +41,25 @@ def _timeline(life: Life) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(ratio=1, overflow="fold")
     day = ""
-    for step in life.steps:
+    for step, times in _together(life.steps):
         when = at(step.time_ms)
         if f"{when:%Y-%m-%d}" != day:
             day = f"{when:%Y-%m-%d}"
             table.add_row(f"[bold]{day}[/]")
-        table.add_row(f"{when:%H:%M:%S}", step.stage, _told(step))
+        table.add_row(f"{when:%H:%M:%S}", step.stage, _told(step, times))
     return table
 
 
-def _told(step: Step) -> str:
-    what = f"[{_STYLE[step.tone]}]{escape(step.what)}[/]"
+def _together(steps: Iterable[Step]) -> Iterator[tuple[Step, int]]:
+    """Yield each step with how often the same is said one after another."""
+    for _, alike in groupby(steps, key=lambda step: (step.stage, step.what, step.details)):
+        first, *others = alike
+        yield first, 1 + len(others)
+
+
+def _told(step: Step, times: int) -> str:
+    often = f" ({times} times)" if times > 1 else ""
+    what = f"[{_STYLE[step.tone]}]{escape(step.what)}[/]{often}"
     return "\n".join([what, *(f"[dim]{escape(line)}[/]" for line in step.details if line)])
 
 

@@ -16,7 +16,7 @@ def table(model: type[BaseModel]) -> str:
     for name, field in model.model_fields.items():
         meaning = field.description or ""
         if not field.is_required():
-            meaning = f"{meaning} (optional)".strip()
+            meaning = f"{meaning} (optional{_default(field.default)})".strip()
         rows.append(
             f"| `{field.alias or name}` | {type_name(field.annotation)} | {meaning.replace('|', chr(92) + '|')} |"
         )
@@ -47,6 +47,13 @@ def type_name(annotation: Any) -> str:
     if isinstance(annotation, EllipsisType):
         return "..."
     return str(getattr(annotation, "__name__", annotation))
+
+
+def _default(value: object) -> str:
+    """Return what a field is when it is left out, where that says something."""
+    if isinstance(value, bool):
+        return f"; default: {str(value).lower()}"
+    return f"; default: {value}" if isinstance(value, (int, float, str)) else ""
 
 
 def _collect(model: type[BaseModel], seen: dict[str, type[BaseModel]]) -> None:

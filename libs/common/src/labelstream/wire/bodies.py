@@ -9,6 +9,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
     StrictBytes,
     StrictFloat,
     StrictInt,
@@ -91,7 +92,11 @@ class NativeAnnotation(Body):
         max_length=MAX_TAGS,
         description=f"free words: {MAX_TAGS} at most, of 1 to {MAX_TAG} characters; kept once each, sorted",
     )
-    validated: bool = Field(True, description="whether it counts as checked; an input that may not validate lowers it")
+    validated: StrictBool = Field(
+        True,
+        description="whether it counts as checked: an edit that says nothing validates too, and one that says false "
+        "takes a validation back. From an input that may not validate it counts as false",
+    )
     source: Literal["manual", "ai"] = Field("manual", description="who drew the boxes")
 
     @model_validator(mode="after")

@@ -30,7 +30,8 @@ from labelstream.wire.bodies import (
     NativeClassSchema,
     NativeErasure,
 )
-from labelstream.wire.checking import check_impersonal, too_large
+from labelstream.wire.checking import check_impersonal
+from labelstream.wire.faults import malformed
 from labelstream.wire.packed import unpack
 from labelstream.wire.submission import ImageReference, Kind, RawBox, Submission, message_key, shown
 
@@ -153,13 +154,4 @@ def _validated(model: type[B], body: dict[Any, Any]) -> B:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the body"
-        if first["type"] == "too_long":  # a list; a text has a type of its own
-            raise too_large(where, first["ctx"]["actual_length"], first["ctx"]["max_length"]) from error
-        value = "not shown" if "producer" in first["loc"] else shown(first["input"])
-        raise Rejected(
-            "message.malformed",
-            f"{where}: {first['msg'].removeprefix('Value error, ')} (got {value})",
-            "Send the fields as docs/events.md describes them for this type.",
-        ) from error
+        raise malformed(error.errors(include_url=False)[0]) from error

@@ -83,7 +83,11 @@ def shown(value: object) -> str:
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
     if isinstance(value, (list, dict)):
-        return f"a {type(value).__name__} of {len(value)}"
+        return f"a {'list' if isinstance(value, list) else 'map'} of {len(value)}"
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    if not isinstance(value, (str, int, float)):
+        return "a time or a value of another kind"
     text = repr(value)
     if "@" in text or is_personal(text):
         return "a text with an @ in it (not shown)"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from annotation_ingest.images import exif, tiffs
 from labelstream import png
@@ -69,11 +69,10 @@ def look(data: bytes, max_pixels: int) -> Picture | Refusal:
     except MemoryError:
         raise  # whoever set the limit says what it means
     except Exception as error:  # noqa: BLE001 - decoders raise whatever they like; any of it means: not decodable
-        return Refusal(
-            "image.undecodable",
-            f"the image ({len(data)} bytes) can't be decoded: {type(error).__name__}",
-            f"Send a whole {ACCEPTED} file.",
-        )
+        unknown = isinstance(error, UnidentifiedImageError)
+        fault = "no image format is recognised" if unknown else "it is cut short or damaged"
+        reason = f"the image ({len(data)} bytes) can't be decoded: {fault}"
+        return Refusal("image.undecodable", reason, f"Send a whole {ACCEPTED} file.")
 
 
 def _decoded(image: Image.Image, data: bytes, max_pixels: int) -> Picture:
