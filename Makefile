@@ -38,7 +38,7 @@ demo: $(READY) system  ## from annotations to a served detection, on drawn scene
 
 .PHONY: test
 test: $(READY) system  ## every test, on a real broker and a real store
-	$(PY) -m pytest -n 2
+	$(PY) -m pytest -n 2 --no-loadscope-reorder
 
 .PHONY: chaos
 chaos: $(READY) system  ## what `make test` does in short, at length: kills at random points, 100,000 damaged messages (CHAOS=<rounds>)

@@ -9,12 +9,28 @@ import pytest
 pytest_plugins = ["labelstream_local.testing"]
 
 ROOT = Path(__file__).parent
-# The longest go first, so that no process is left alone with one at the end.
-SLOW = ("tests/pipeline", "tests/stack", "tests/streams", "tests/jobs", "services/trainer")
+# The files of such a folder stay in one process: they share a stack.
+SHARING = ("tests/pipeline", "tests/stack")
+# The longest go first, so that no process is left alone with one at the end. (Without `--no-loadscope-reorder`,
+# pytest-xdist puts first what has the most tests.)
+SLOW = (
+    *SHARING,
+    "tests/ingest/test_outages",
+    "services/trainer/tests/engine",
+    "libs/cli/tests/test_push_command",
+    "tests/streams",
+    "services/exporter/tests/engine",
+    "services/augmenter",
+    "tests/ingest",
+    "tests/producer",
+    "tests/jobs",
+    "tests/inference",
+    "tests/blobs",
+)
 
 
 def _place(item: pytest.Item) -> str:
-    return str(item.path.relative_to(ROOT))
+    return item.path.relative_to(ROOT).as_posix()
 
 
 def _rank(item: pytest.Item) -> int:
@@ -22,8 +38,8 @@ def _rank(item: pytest.Item) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file's tests in one process; those of the pipeline share a stack, those of the stack another."""
+    """Keep each file's tests in one process, and all of a folder's whose tests share a stack."""
     items.sort(key=_rank)
     for item in items:
-        rank = _rank(item)
-        item.add_marker(pytest.mark.xdist_group(SLOW[rank] if rank < 2 else _place(item)))
+        group = next((folder for folder in SHARING if _place(item).startswith(folder)), _place(item))
+        item.add_marker(pytest.mark.xdist_group(group))

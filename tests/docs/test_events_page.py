@@ -12,7 +12,7 @@ import pytest
 from labelstream.events.document import events_page
 from labelstream.events.tables import type_name
 from labelstream.wire.bodies import BODIES, KINDS
-from labelstream.wire.document import examples
+from labelstream.wire.document import azaion_example, examples
 from labelstream.wire.reading import read_submission
 from labelstream.wire.schema import message_schema, schema_text
 
@@ -61,6 +61,24 @@ def test_each_example_on_the_page_is_a_message_that_is_read(name: str):
     assert set(msgpack.unpackb(message.body)) <= {
         field.alias or key for key, field in BODIES[name].model_fields.items()
     }
+
+
+def test_the_example_of_the_azaion_wire_is_a_message_that_is_read():
+    read = read_submission(azaion_example())
+    assert (read.kind, read.wire, read.names, read.validated) == ("created", "azaion", ("film-17/000120",), True)
+    assert [(box.cls, box.w, box.confidence) for box in read.boxes] == [(3, 0.2, 0.87)]
+    assert "AnnotationName" in events_page().partition("### The Azaion wire")[2]
+
+
+def test_a_field_says_what_it_is_when_it_is_left_out():
+    page = events_page().partition("## Annotation messages")[2]
+    assert re.search(r"\| `validated` \| bool \| .*\(optional; default: true\) \|", page)
+    assert re.search(r"\| `medium` \| str \| .*\(optional\) \|", page)
+
+
+def test_the_page_leads_to_the_list_of_rules():
+    (link, heading) = re.search(r"\[the list of rules\]\((.*)#(.*)\)", events_page()).groups()
+    assert f"\n## {heading.title()}\n" in (DOCS / link).read_text()
 
 
 def test_the_schema_refers_to_nothing_that_is_not_in_it():

@@ -38,6 +38,12 @@ def test_only_their_owner_may_read_the_secrets(stack: Stack) -> None:
     }
 
 
+def test_the_store_logs_among_its_data_alone(stack: Stack) -> None:
+    pid = stack.supervisor.processes()["seaweedfs"].pid
+    assert list((stack.layout.data("seaweedfs") / "log").glob(f"weed.*.{pid}"))
+    assert list(Path(tempfile.gettempdir()).glob(f"weed.*.{pid}")) == []
+
+
 @pytest.mark.parametrize("port", ["filer", "volume"])
 def test_the_stores_inner_ports_serve_nobody_without_a_token(stack: Stack, port: str) -> None:
     address = f"http://127.0.0.1:{getattr(stack.record.ports.seaweedfs, port)}/"

@@ -54,7 +54,7 @@ def test_down_stops_everything_and_up_finds_it_again(directory: Path) -> None:
     assert client_of(second.store).get_object(Bucket="labelstream-data", Key="kept")["Body"].read() == b"kept"
 
 
-def test_down_and_up_work_after_the_supervisor_was_killed(directory: Path) -> None:
+def test_down_and_up_work_after_the_supervisor_was_killed(directory: Path, eventually: Eventually) -> None:
     stack = up(directory, STORE_ONLY)
     os.kill(stack.record.pids["supervisord"], signal.SIGKILL)
     orphan = stack.record.pids["seaweedfs"]
@@ -63,6 +63,8 @@ def test_down_and_up_work_after_the_supervisor_was_killed(directory: Path) -> No
     assert not again.was_running
     assert orphan not in {process.pid for process in processes_of(again)}
     os.kill(again.record.pids["supervisord"], signal.SIGKILL)
+    log = again.layout.log("seaweedfs")
+    eventually(lambda: "Press Ctrl+C" in log.read_text().rpartition("Starting SeaweedFS")[2])  # it goes on printing
     assert down(directory) == 1
     assert processes_of(again) == []
 

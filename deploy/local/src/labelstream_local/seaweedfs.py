@@ -87,6 +87,7 @@ class WeedServer:
         """
         private_directory(self.base_dir)
         private_directory(self.base_dir / "data")
+        private_directory(self.base_dir / "log")
         self._write_files()
         environment = {"HOME": str(self.base_dir), "GOMEMLIMIT": "512MiB"}
         return Command("seaweedfs", (str(find_weed()), *self._arguments()), self.base_dir, environment)
@@ -148,6 +149,9 @@ class WeedServer:
 
     def _arguments(self) -> tuple[str, ...]:
         return (
+            f"-logdir={self.base_dir / 'log'}",  # otherwise the temporary directory, up to 1.8 GB a file
+            "-log_max_size_mb=10",
+            "-log_max_files=3",
             "mini",
             f"-dir={self.base_dir / 'data'}",
             f"-ip={ports.HOST}",

@@ -184,7 +184,7 @@ def _programs(stack: Stack, options: Options) -> Iterator[Program]:
         yield Program(epmd, 1, autostart=True)
         yield Program(node, 10, autostart=True)
     if "seaweedfs" in options.servers:
-        yield Program(stack.seaweedfs.prepare(), 10, autostart=True)
+        yield Program(stack.seaweedfs.prepare(), 10, autostart=True, writes_its_log=True)
     for name in options.services:
         stack.layout.state(name).mkdir(parents=True, exist_ok=True)
         command = command_of(BY_NAME[name], stack.context, options.told.get(name, {}))

@@ -39,6 +39,9 @@ umask=077
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
+# supervisord hears its programs through pipes; when it is killed, what prints into a broken pipe may die of that. A
+# program that shall not, prints into its log itself. Nobody rotates such a log: this is for programs that print little.
+_JOINED_TO_ITS_LOG = ("/bin/sh", "-c", 'log=$1; shift; exec "$@" >>"$log" 2>&1', "sh")
 # A supervisor that gives up is of no use here, so the retries are as good as unlimited.
 _PROGRAM = """
 [program:{name}]
@@ -67,6 +70,7 @@ class Program:
     command: Command
     priority: int  # the lowest starts first and stops last
     autostart: bool
+    writes_its_log: bool = False  # prints into its log file itself, not through supervisord
 
 
 @dataclass(frozen=True)
@@ -170,15 +174,17 @@ class Supervisor:
 
     def _section(self, program: Program) -> str:
         command = program.command
+        log = self._layout.log(command.name)
+        argv = (*_JOINED_TO_ITS_LOG, str(log), *command.argv) if program.writes_its_log else command.argv
         variables = (f"{name}={_quoted(value)}" for name, value in sorted(command.environment.items()))
         return _PROGRAM.format(
             name=command.name,
-            command=_plain(shlex.join(command.argv)),
+            command=_plain(shlex.join(argv)),
             directory=_plain(command.directory),
             environment=",".join(variables),
             priority=program.priority,
             autostart=str(program.autostart).lower(),
-            log=_plain(self._layout.log(command.name)),
+            log="NONE" if program.writes_its_log else _plain(log),
         )
 
 
