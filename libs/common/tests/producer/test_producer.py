@@ -63,6 +63,32 @@ async def test_an_erasure_names_annotations_or_a_medium_not_both(broker: MemoryB
             await producer.erase()
 
 
+@pytest.mark.parametrize(
+    ("slip", "told"),
+    [
+        ({"mediun": "film"}, "no detail 'mediun'"),
+        ({"image": "a.jpg"}, "image is 'a.jpg'"),
+        ({"validated": "yes"}, "validated is 'yes'"),
+    ],
+    ids=["unknown detail", "path as text", "text for a truth"],
+)
+async def test_a_slip_in_a_call_is_told_at_once(
+    broker: MemoryBroker, sent: Any, slip: dict[str, Any], told: str
+) -> None:
+    async with Producer(broker) as producer:
+        with pytest.raises(TypeError, match=told):
+            await producer.submit(**{"name": "a", "image": JPEG, "boxes": [BOX], **slip})
+    assert sent() == []
+
+
+async def test_one_text_in_the_place_of_names_is_not_taken_for_its_letters(broker: MemoryBroker, sent: Any) -> None:
+    async with Producer(broker) as producer:
+        for ask in (producer.validate, producer.delete, lambda names: producer.erase(names=names)):
+            with pytest.raises(TypeError, match="'s1'"):
+                await ask("s1")
+    assert sent() == []
+
+
 async def test_the_same_id_and_content_are_the_same_message(broker: MemoryBroker, sent: Any) -> None:
     for _ in range(2):  # a program that was started again
         async with Producer(broker) as producer:

@@ -144,7 +144,8 @@ class Producer:
     ) -> str:
         """Submit one annotation; return the message's id. `boxes` are centre and size in fractions of the image.
 
-        Raises Rejected for an image that is too large to travel inside a message.
+        `details` are medium, split, validated (True, unless said otherwise), source, tags, producer and message_id.
+        Raises Rejected for an image that is too large to travel inside a message, TypeError for a detail unheard of.
         """
         return await self._say("created", name, image, boxes, details)
 
@@ -156,16 +157,19 @@ class Producer:
         image: bytes | Path | None = None,
         **details: Unpack[Details],
     ) -> str:
-        """Replace an annotation's boxes; without an image it keeps the one that it has. Return the message's id."""
+        """Replace an annotation's boxes; without an image it keeps the one that it has. Return the message's id.
+
+        `details` are those of `submit`: an edit validates as well, unless it says validated=False.
+        """
         return await self._say("edited", name, image, boxes, details)
 
     async def validate(self, names: Sequence[str], *, message_id: str | None = None) -> str:
         """Say that the annotations `names` are right; return the message's id."""
-        return await self.publish(native.write_bulk("validated", names, message_id=message_id))
+        return await self.publish(native.write_bulk("validated", _several(names), message_id=message_id))
 
     async def delete(self, names: Sequence[str], *, message_id: str | None = None) -> str:
         """Take the annotations `names` out of future datasets; return the message's id."""
-        return await self.publish(native.write_bulk("deleted", names, message_id=message_id))
+        return await self.publish(native.write_bulk("deleted", _several(names), message_id=message_id))
 
     async def erase(
         self, *, names: Sequence[str] | None = None, medium: str | None = None, message_id: str | None = None
@@ -173,7 +177,8 @@ class Producer:
         """Have annotations, or all of a medium, erased with their images; return the message's id."""
         if (names is None) == (medium is None):
             raise ValueError("name either the annotations or the medium to erase")
-        return await self.publish(native.write_erasure(names=names, medium=medium, message_id=message_id))
+        several = None if names is None else _several(names)
+        return await self.publish(native.write_erasure(names=several, medium=medium, message_id=message_id))
 
     async def change_class_schema(self, schema: ClassSchema, *, message_id: str | None = None) -> str:
         """Give the project another class schema from here on, which may only add classes; return the message's id."""
@@ -228,6 +233,7 @@ class Producer:
         boxes: Iterable[dict[str, Any]],
         details: Details,
     ) -> str:
+        _check(image, details)
         data, boxes = await read_image(image), list(boxes)
         if data is None or self._images is None or self._images.inline:
             message = native.write(name, data, boxes, kind=kind, **details)
@@ -268,3 +274,21 @@ class Producer:
         if self._inbox is None:
             raise RuntimeError("this producer was told not to read receipts, or is not open (`async with`)")
         return self._inbox
+
+
+def _several(names: Sequence[str]) -> Sequence[str]:
+    """Return names as they are. Raises TypeError for a single text, which would be taken for its letters."""
+    if isinstance(names, str):
+        raise TypeError(f"names is the text {names!r}: give a list of names")
+    return names
+
+
+def _check(image: object, details: Details) -> None:
+    """Raise TypeError for what a typing error makes of an annotation."""
+    unheard_of = details.keys() - Details.__annotations__.keys()
+    if unheard_of:
+        raise TypeError(f"there is no detail {min(unheard_of)!r}: there are {', '.join(Details.__annotations__)}")
+    if not isinstance(image, bytes | Path | None):
+        raise TypeError(f"image is {image!r:.80}: give its bytes, or a pathlib.Path to its file")
+    if not isinstance(details.get("validated", True), bool):
+        raise TypeError(f"validated is {details['validated']!r}: give True or False")
