@@ -120,6 +120,16 @@ async def test_a_receipt_that_does_not_come_is_named_when_the_time_is_up(broker:
             await producer.wait_for_receipt(a, timeout_s=0.01)
 
 
+async def test_who_waits_in_vain_is_told_that_a_second_producer_of_the_name_loses_messages(
+    broker: MemoryBroker,
+) -> None:
+    async with Producer(broker, name="ours") as producer:
+        [a] = await submit(producer, "a")
+        for waiting in (producer.wait_for_receipt(a, timeout_s=0.01), producer.next_receipt(timeout_s=0.01)):
+            with pytest.raises(TimedOut, match="a second live producer named 'ours' loses messages"):
+                await waiting
+
+
 async def test_receipts_that_nobody_takes_do_not_keep_others_from_theirs(broker: MemoryBroker, answering: Any) -> None:
     async with Producer(broker, limits=Limits(receipts_kept=3)) as producer:
         ids = await submit(producer, *(f"n{number}" for number in range(300)))

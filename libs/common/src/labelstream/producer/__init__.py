@@ -17,6 +17,7 @@ In a script, and in Django or Flask:
 - A publisher name belongs to one open producer at a time: a second one of the same name would lose messages, because
   the broker takes them for repeats. Give each process a name of its own, and keep it: a stream remembers 255 names.
 - Boxes are centre and size, in fractions of the image.
+- `submit` and `edit` validate unless they say `validated=False`: say it of what nobody has looked at.
 - `submit` returns once the message is on its way, and waits while too many are unconfirmed; `flush` and the end of
   `async with` wait for the broker's confirms. A broker that is away is waited for: for ever, or for `timeout_s`
   (TimedOut). Nothing is sent twice.
@@ -26,6 +27,8 @@ In a script, and in Django or Flask:
   same message however often it is sent, and its later receipts say `duplicated`.
 - An image travels inside its message up to about 1 MB. With `incoming=StoreSettings(…)` (the better way) it is put
   into the incoming bucket, once, and the message refers to it; with `inline=True` only one that is too large is.
+  The settings are `StoreSettings(endpoint_url=…, access_key=…, secret_key=…)` from `labelstream.service.settings`,
+  with the keys of the store's identity `producer`, which may write the incoming bucket and nothing else.
 - `receipts=False` is for a user who may not read receipts, and for a producer that never asks for them.
 """
 

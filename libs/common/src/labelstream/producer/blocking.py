@@ -99,7 +99,10 @@ class BlockingProducer:
     def submit(
         self, *, name: str, image: bytes | Path | None, boxes: Iterable[dict[str, Any]], **details: Unpack[Details]
     ) -> str:
-        """Submit one annotation; return the message's id."""
+        """Submit one annotation; return the message's id.
+
+        `details` are medium, split, validated (True, unless said otherwise), source, tags, producer and message_id.
+        """
         return self._call(lambda: self._producer.submit(name=name, image=image, boxes=boxes, **details))
 
     def edit(
@@ -110,7 +113,10 @@ class BlockingProducer:
         image: bytes | Path | None = None,
         **details: Unpack[Details],
     ) -> str:
-        """Replace an annotation's boxes, and its image if there is one; return the message's id."""
+        """Replace an annotation's boxes, and its image if there is one; return the message's id.
+
+        `details` are those of `submit`: an edit validates as well, unless it says validated=False.
+        """
         return self._call(lambda: self._producer.edit(name=name, boxes=boxes, image=image, **details))
 
     def validate(self, names: Sequence[str], *, message_id: str | None = None) -> str:

@@ -13,6 +13,7 @@ from labelstream.classes import ClassSchema
 from labelstream.errors import Rejected
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.producer.address import broker_settings
+from labelstream.producer.checking import check_text, check_texts
 from labelstream.producer.images import ByReference, read_image
 from labelstream.producer.inbox import Inbox, Receipt
 from labelstream.producer.limits import Limits, within
@@ -34,7 +35,7 @@ class Details(TypedDict, total=False):
 
     medium: str | None  # the photo or video that the image came from; default: the annotation's name
     split: Split | None  # the split that was published for the medium, if any
-    validated: bool  # default: yes, as far as the stream allows it
+    validated: bool  # default: True, in an edit too, as far as the stream allows it
     source: Literal["manual", "ai"]  # default: manual
     tags: Sequence[str]  # words of your own
     producer: str | None  # who made it; only a keyed hash is kept
@@ -178,6 +179,7 @@ class Producer:
         if (names is None) == (medium is None):
             raise ValueError("name either the annotations or the medium to erase")
         several = None if names is None else _several(names)
+        check_texts("medium", [medium])
         return await self.publish(native.write_erasure(names=several, medium=medium, message_id=message_id))
 
     async def change_class_schema(self, schema: ClassSchema, *, message_id: str | None = None) -> str:
@@ -187,6 +189,7 @@ class Producer:
     async def publish(self, message: Message) -> str:
         """Publish a message of any wire, under its own id or one that it is given; return the id."""
         self._check_size(message)
+        check_texts("message_id", [message.message_id])
         sending = self._opened()
         async with within(self._timeout_s, f"waiting for confirms from {self._stream}", self._health):
             await sending.room_for(len(message.body))
@@ -204,14 +207,14 @@ class Producer:
 
         Receipts are seen from the moment of connecting on; of those taken, the latest may be asked for again.
         """
-        inbox, doing = self._answers(), f"waiting for the receipt of {message_id} (is annotation-ingest up?)"
+        inbox, doing = self._answers(), f"waiting for the receipt of {message_id} {self._doubts}"
         async with within(self._patience(timeout_s), doing, self._health):
             await self._opened().flush()
             return await inbox.one(message_id)
 
     async def next_receipt(self, *, timeout_s: float | None = None) -> Receipt | None:
         """Return the next receipt of ours that nobody took yet; None when none is outstanding."""
-        inbox, doing = self._answers(), "waiting for a receipt (is annotation-ingest up?)"
+        inbox, doing = self._answers(), f"waiting for a receipt {self._doubts}"
         async with within(self._patience(timeout_s), doing, self._health):
             await self._opened().flush()
             return await inbox.any()
@@ -235,6 +238,7 @@ class Producer:
     ) -> str:
         _check(image, details)
         data, boxes = await read_image(image), list(boxes)
+        _check_texts(name, boxes, details)
         if data is None or self._images is None or self._images.inline:
             message = native.write(name, data, boxes, kind=kind, **details)
             if data is None or self._images is None or self._fits(message):
@@ -262,6 +266,11 @@ class Producer:
                 raise Rejected("image.bytes", reason, hint)
             raise Rejected("message.too_large", reason, "Send fewer names or boxes in one message.")
 
+    @property
+    def _doubts(self) -> str:
+        second = f"a second live producer named {self._name!r} loses messages: is there one?"
+        return f"(is annotation-ingest up? {second})"
+
     def _patience(self, timeout_s: float | None) -> float | None:
         return self._timeout_s if timeout_s is None else timeout_s
 
@@ -277,10 +286,13 @@ class Producer:
 
 
 def _several(names: Sequence[str]) -> Sequence[str]:
-    """Return names as they are. Raises TypeError for a single text, which would be taken for its letters."""
+    """Return the names. Raises TypeError for a single text, which would be taken for its letters."""
     if isinstance(names, str):
         raise TypeError(f"names is the text {names!r}: give a list of names")
-    return names
+    several = list(names)
+    for name in several:
+        check_text("name", name)
+    return several
 
 
 def _check(image: object, details: Details) -> None:
@@ -292,3 +304,12 @@ def _check(image: object, details: Details) -> None:
         raise TypeError(f"image is {image!r:.80}: give its bytes, or a pathlib.Path to its file")
     if not isinstance(details.get("validated", True), bool):
         raise TypeError(f"validated is {details['validated']!r}: give True or False")
+
+
+def _check_texts(name: str, boxes: Iterable[dict[str, Any]], details: Details) -> None:
+    """Check every text of an annotation."""
+    check_text("name", name)
+    for what in ("medium", "split", "source", "producer", "message_id"):
+        check_texts(what, [details.get(what)])
+    check_texts("tags", details.get("tags") or ())
+    check_texts("class", (one for one in (box.get("class") for box in boxes) if isinstance(one, str)))
