@@ -6,14 +6,14 @@ import os
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from labelstream.errors import Misconfigured
-from labelstream_cli.importers import read_folder, unpacked
+from labelstream_cli.importers import Problem, read_folder, unpacked
 from labelstream_cli.importers.archives import Limits, is_archive, unpack
 
 LINES = "0 0.5 0.5 0.2 0.4\n"
@@ -51,8 +51,8 @@ def files_below(path: Path) -> list[str]:
     return sorted(str(one.relative_to(path)) for one in path.rglob("*") if one.is_file())
 
 
-def reasons(problems: object) -> dict[str, str]:
-    return {one.name: one.reason for one in problems}  # type: ignore[attr-defined]
+def reasons(problems: Iterable[Problem]) -> dict[str, str]:
+    return {one.name: one.reason for one in problems}
 
 
 def test_a_zip_is_read_in_the_form_that_lies_in_it_however_deep(make_zip: Callable[..., Path]) -> None:
@@ -70,7 +70,7 @@ def test_a_zip_is_read_in_the_form_that_lies_in_it_however_deep(make_zip: Callab
 def test_a_tar_is_read_like_a_zip(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"some{suffix}"
     mode = {".tar": "w", ".tar.bz2": "w:bz2", ".tar.xz": "w:xz"}.get(suffix, "w:gz")
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]  # the mode is one of its literals
         for name, data in YOLO.items():
             member = tarfile.TarInfo(f"export/{name}")
             member.size = len(data)

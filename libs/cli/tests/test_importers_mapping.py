@@ -1,6 +1,7 @@
 """Giving classes the names that the project has for them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -114,9 +115,9 @@ def test_a_pair_of_another_shape_is_refused(pair: str) -> None:
 
 
 def test_a_map_of_numbers_reads_a_yolo_folder_that_does_not_name_its_classes(
-    tmp_path: Path, make_image: object
+    tmp_path: Path, make_image: Callable[[Path], object]
 ) -> None:
-    make_image(tmp_path / "images/a.jpg")  # type: ignore[operator]
+    make_image(tmp_path / "images/a.jpg")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/a.txt").write_text("3 0.5 0.5 0.2 0.4\n")
     mapping = ClassMap.of(None, ["3=Person"])

@@ -1,6 +1,7 @@
 """Frames of videos as annotations."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -97,8 +98,10 @@ def test_labels_of_a_video_that_do_not_say_their_classes_are_refused(tmp_path: P
     assert read_folder(tmp_path, options=Options(numbered=True)).images[0].boxes[0].name == "1"
 
 
-def test_videos_are_taken_besides_a_folder_of_annotated_images(tmp_path: Path, make_image: object) -> None:
-    make_image(tmp_path / "images/a.jpg")  # type: ignore[operator]
+def test_videos_are_taken_besides_a_folder_of_annotated_images(
+    tmp_path: Path, make_image: Callable[[Path], object]
+) -> None:
+    make_image(tmp_path / "images/a.jpg")
     write(tmp_path / "labels/a.txt", "0 0.5 0.5 0.2 0.4\n")
     write(tmp_path / "labels/film_000010.txt", LINE)
     write(tmp_path / "classes.txt", "car\nboat\n")
@@ -155,9 +158,11 @@ def test_two_videos_of_one_name_are_told_apart_by_leaving_one_out(tmp_path: Path
     assert "film.mov: its frames have the names of film.avi's" in reasons(folder)
 
 
-def test_images_beside_videos_are_left_out_until_they_are_asked_for(tmp_path: Path, make_image: object) -> None:
+def test_images_beside_videos_are_left_out_until_they_are_asked_for(
+    tmp_path: Path, make_image: Callable[[Path], object]
+) -> None:
     write_video(tmp_path / "film.avi")
-    make_image(tmp_path / "a.jpg")  # type: ignore[operator]
+    make_image(tmp_path / "a.jpg")
 
     assert "a: it has no labels; --unlabelled sends it all the same" in reasons(read_folder(tmp_path))
     asked = read_folder(tmp_path, options=Options(unlabelled=True))

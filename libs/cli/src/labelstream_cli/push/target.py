@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.classes import ClassSchema
 from labelstream.errors import Misconfigured, Unavailable
@@ -16,7 +14,7 @@ from labelstream.producer import broker_settings
 from labelstream.schemas import load_named_schema
 from labelstream.schemas.recorded import recorded_schema
 from labelstream.service.health import Health
-from labelstream.service.settings import BrokerSettings, EnvironmentAndFiles, StoreSettings, read_settings
+from labelstream.service.settings import BrokerSettings, Environment, StoreSettings, read_settings
 from labelstream_cli.reaching import settings_of
 from labelstream_cli.running import CommandFailed, running_stack
 from labelstream_local.services import input_stream
@@ -45,24 +43,10 @@ class Target:
         return [name for name in names if self.schema_behind and self.schema_behind.id_of(name) is None]
 
 
-class _StoreInEnvironment(BaseSettings):
+class _StoreInEnvironment(Environment):
     """The object store, as the services are told of it."""
 
-    model_config = SettingsConfigDict(env_prefix="LABELSTREAM_", env_nested_delimiter="__", frozen=True, extra="ignore")
-
     store: StoreSettings
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic-settings calls it by these names
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the environment and the files that it names."""
-        return init_settings, EnvironmentAndFiles(settings_cls)
 
 
 def find_target(

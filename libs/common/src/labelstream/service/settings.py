@@ -80,18 +80,10 @@ class EnvironmentAndFiles(EnvSettingsSource):
                 raise Misconfigured(f"{name.upper()}={value} can't be read: {error.strerror}") from error
 
 
-class ServiceSettings(BaseSettings):
-    """What every service is told."""
+class Environment(BaseSettings):
+    """What the variables `LABELSTREAM_…` say, and the files that they name."""
 
     model_config = SettingsConfigDict(env_prefix="LABELSTREAM_", env_nested_delimiter="__", frozen=True, extra="ignore")
-
-    broker: BrokerSettings
-    store: StoreSettings
-    projects: tuple[str, ...] = ("default",)
-    state_dir: Path = Field(Path("state"), description="views and working files; can be thrown away")
-    http_host: str = "127.0.0.1"
-    http_port: int = Field(8080, description="/healthz, /readyz, /metrics, and the service's API if it has one")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod
     def settings_customise_sources(
@@ -104,6 +96,18 @@ class ServiceSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read what the caller gave, the environment and the files that it names, and nothing else."""
         return init_settings, EnvironmentAndFiles(settings_cls)
+
+
+class ServiceSettings(Environment):
+    """What every service is told."""
+
+    broker: BrokerSettings
+    store: StoreSettings
+    projects: tuple[str, ...] = ("default",)
+    state_dir: Path = Field(Path("state"), description="views and working files; can be thrown away")
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(8080, description="/healthz, /readyz, /metrics, and the service's API if it has one")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 S = TypeVar("S", bound=BaseSettings)
