@@ -40,7 +40,7 @@ def options(directory: Path) -> Options:
         "trainer": {
             "TRAINER__RECIPE": recipe,
             "TRAINER__MIN_NEW": MIN_NEW,
-            "TRAINER__SPLIT_RATIOS": RATIOS,
+            "TRAINER__DATASET__RATIOS": RATIOS,
             "TRAINER__LEASE_S": 5,
             "TRAINER__POLL_S": 0.3,
         },

@@ -18,7 +18,6 @@ from typer.testing import CliRunner, Result
 from labelstream.batches import WholeBatches
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.classes import ClassSchema
-from labelstream.datasets.splits import Ratios
 from labelstream.errors import Rejected
 from labelstream.events.annotation import AnnotationErased
 from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS
@@ -29,10 +28,11 @@ from labelstream.streams.amqp import decode
 from labelstream.values import sha256_hex
 from labelstream.view import AnnotationView
 from labelstream_cli.main import app
-from trainer.dataset.batches import BatchIndex
-from trainer.dataset.build import BuiltDataset, DatasetPlan, build
-from trainer.dataset.materialise import materialise
-from trainer.dataset.store import store
+from labelstream_datasets.build import BuiltDataset, DatasetPlan, build
+from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.materialise import materialise
+from labelstream_datasets.splits import Ratios
+from labelstream_datasets.store import store
 
 from .conftest import Reference
 from .course import RATIOS, SCHEMA, push

@@ -7,7 +7,6 @@ import pytest
 import pytest_asyncio
 
 from labelstream.classes import ClassSchema
-from labelstream.datasets.splits import Ratios
 from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS
 from labelstream.events.batch import BatchAugmented
 from labelstream.events.envelope import Envelope
@@ -17,8 +16,9 @@ from labelstream.jobs.rabbitmq import RabbitJobQueue
 from labelstream.service.health import Health
 from labelstream.streams.amqp import decode
 from labelstream.view import AnnotationView
-from trainer.dataset.batches import BatchIndex
-from trainer.dataset.build import DatasetPlan, build
+from labelstream_datasets.build import DatasetPlan, build
+from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.splits import Ratios
 from trainer.handler import REQUESTS
 
 from .conftest import Reference

@@ -12,9 +12,6 @@ from typer.testing import CliRunner
 from labelstream import keys
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.classes import ClassSchema
-from labelstream.datasets.description import DESCRIPTION, MANIFEST, DatasetDescription
-from labelstream.datasets.manifest import Manifest, Row
-from labelstream.datasets.splits import Ratios
 from labelstream.events.annotation import (
     Annotation,
     AnnotationErased,
@@ -45,6 +42,8 @@ from labelstream_cli.erase.holders import holders
 from labelstream_cli.erase.view import Erased, tell_beyond, tell_concerned, tell_erased
 from labelstream_cli.main import app
 from labelstream_cli.running import CommandFailed
+from labelstream_datasets.description import DESCRIPTION, MANIFEST, DatasetDescription
+from labelstream_datasets.manifest import Manifest, Row
 
 METRICS = Metrics(map50=1, map50_95=1, precision=1, recall=1, images=1)
 FILE = FileRef(key="k", sha256="0" * 64, size_bytes=1)
@@ -216,7 +215,6 @@ async def dataset(blobs: MemoryBlobs, cut: int, *rows: Row) -> DatasetRef:
         class_schema=ClassSchema(name="s", classes=("car",)),
         recipe=RECIPE,
         salt="s",
-        ratios=Ratios(),
         counts={},
         manifest=FileRef.of(key, parquet),
     )

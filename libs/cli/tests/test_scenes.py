@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelstream.datasets.splits import Ratios, split_of
 from labelstream_cli.demo.plan import RATIOS
 from labelstream_cli.importers import read_folder
 from labelstream_cli.scenes.clips import SIDE, draw_clip
@@ -14,6 +13,7 @@ from labelstream_cli.scenes.folder import CLIPS, SEED, draw_scenes
 from labelstream_cli.scenes.ground import FINER, fill
 from labelstream_cli.scenes.silhouettes import CLASSES, SILHOUETTES
 from labelstream_cli.scenes.weather import WEATHERS
+from labelstream_datasets.splits import Ratios, split_of
 
 
 def test_the_same_seed_draws_the_same_frames_and_another_seed_others() -> None:

@@ -11,9 +11,6 @@ from rich.console import Console
 
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.classes import ClassSchema
-from labelstream.datasets.description import DatasetDescription
-from labelstream.datasets.manifest import Manifest, Row
-from labelstream.datasets.splits import Ratios
 from labelstream.events.annotation import (
     Annotation,
     AnnotationErased,
@@ -41,6 +38,8 @@ from labelstream.values import FileRef, Position, sha256_hex
 from labelstream_cli.tracing import Life, closest_names, trace
 from labelstream_cli.tracing.closest import like
 from labelstream_cli.tracing.view import show_life
+from labelstream_datasets.description import DatasetDescription
+from labelstream_datasets.manifest import Manifest, Row
 
 FILE = FileRef.of("key", b"content")
 METRICS = Metrics(map50=0.9, map50_95=0.7, precision=0.9, recall=0.9, images=6)
@@ -87,7 +86,7 @@ class World:
         reference = FileRef.of(f"datasets/{manifest.id}/manifest.parquet", parquet)
         description = DatasetDescription(
             id=manifest.id, project="default", cut=Position(stream=ANNOTATION_EVENTS, offset=cut),
-            class_schema=ClassSchema(name="s", classes=("car",)), recipe="2" * 64, salt="s", ratios=Ratios(),
+            class_schema=ClassSchema(name="s", classes=("car",)), recipe="2" * 64, salt="s",
             counts={}, manifest=reference,
         ).to_json()  # fmt: skip
         if stored:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from augmenter.archive import contents_of, without
 from augmenter.domain import Batch, Limits
 from augmenter.done import Done
 from augmenter.erasing import Eraser
@@ -19,6 +18,7 @@ from labelstream.events.annotation import Outcome
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.events.batch import Rewritten
 from labelstream.values import FileRef, sha256_hex
+from labelstream_datasets.archive import contents_of, without
 
 OTHER = parse_recipe("name: other\nvariants: 2\n", "other")
 FOREIGN = b"no archive of ours"

@@ -18,8 +18,6 @@ from exporter.worker import QUEUE, ExportLeft, GoldenAnswer
 from labelstream.blobs.leases import Leases
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.classes import ClassSchema
-from labelstream.datasets.description import DatasetDescription
-from labelstream.datasets.splits import Ratios
 from labelstream.events.base import MODEL_EVENTS
 from labelstream.events.envelope import Envelope
 from labelstream.events.model import Agreement, ModelEvent
@@ -34,6 +32,7 @@ from labelstream.streams.amqp import decode
 from labelstream.streams.journal import Journal
 from labelstream.streams.memory import MemoryBroker
 from labelstream.values import FileRef, Position
+from labelstream_datasets.description import DatasetDescription
 
 DEVICE = "kiosk"
 AGREES = Agreement(images=5, boxes=9, unmatched=0, max_box_px=0.01, max_score=0.001)
@@ -98,7 +97,6 @@ class Exporter:
             class_schema=ClassSchema(name="cars", classes=("car",)),
             recipe="0" * 64,
             salt="s",
-            ratios=Ratios(),
             counts={},
         ).to_json()
         await self.data.put("dataset.json", description)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import json
+import re
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 from labelstream.errors import Misconfigured
 from labelstream.values import Value, digest_of
 
+_IN_MODE = re.compile(r"(?P<plain>.+?)\s*\((?P<mode>[^()]+)\)")
 MAX_COMPARED = 200  # characters of a name that similar ones are looked for; the time grows with their square
 
 
@@ -47,6 +49,20 @@ class ClassSchema(Value):
         return tuple(
             self.classes[ids[key]] for key in difflib.get_close_matches(_key(name[:MAX_COMPARED]), ids, at_most)
         )
+
+    def modes(self) -> dict[tuple[int, str], int]:
+        """Return (class id, mode) → the id of that class in the mode: `Truck` in `Wint` is `Truck(Wint)`.
+
+        A class without a name in brackets has no mode, or the one that is normal. One that has a mode stays what it is.
+        """
+        ids = _ids(self.classes)
+        found: dict[tuple[int, str], int] = {}
+        for class_id, name in enumerate(self.classes):
+            match = _IN_MODE.fullmatch(name.strip())
+            plain = ids.get(_key(match["plain"])) if match else None
+            if match and plain is not None:
+                found[plain, match["mode"].casefold()] = class_id
+        return found
 
     def extends(self, older: ClassSchema) -> bool:
         """Say whether this schema only adds classes to `older`."""

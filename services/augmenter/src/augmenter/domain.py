@@ -25,11 +25,6 @@ class Sample:
         """What the sample is told apart by: the digests of image and labels."""
         return self.image.sha256, self.labels
 
-    @property
-    def stem(self) -> str:
-        """How its files in an archive are called, before the variant's number."""
-        return f"{self.image.sha256[:16]}-{self.labels[:8]}"
-
 
 @dataclass(frozen=True)
 class Limits:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from augmenter.archive import shows, without
 from augmenter.domain import Batch
 from augmenter.done import Done
 from augmenter.store import Store
 from labelstream import keys
 from labelstream.events.batch import Rewritten
 from labelstream.values import FileRef, digest_of
+from labelstream_datasets.archive import shows, without
 
 log = structlog.get_logger()
 

@@ -7,7 +7,6 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from augmenter.archive import ArchiveWriter, Contents, contents_of
 from augmenter.domain import Batch, Limits, Sample, archive_digest, chunks
 from augmenter.recipe import Recipe
 from augmenter.store import Store
@@ -20,6 +19,7 @@ from labelstream.events.envelope import Envelope
 from labelstream.labels import Shape
 from labelstream.service.health import Health
 from labelstream.values import FileRef, sha256_hex
+from labelstream_datasets.archive import ArchiveWriter, Contents, contents_of
 
 SOURCE = "augmenter"
 ERASED = "erased: what the annotation showed and said was erased"
@@ -109,9 +109,9 @@ class Augmenter:
             for sample in samples:
                 rendered = await tasks.popleft()
                 if isinstance(rendered, Rejected):
-                    writer.leave_out(sample, f"{rendered.rule}: {rendered.reason}")
+                    writer.leave_out(*sample.content, f"{rendered.rule}: {rendered.reason}")
                 else:
-                    writer.add(sample, rendered)
+                    writer.add(sample.image, sample.labels, rendered, None)
         return await asyncio.to_thread(writer.finish)
 
     async def _rendered(self, sample: Sample, room: asyncio.Semaphore) -> Variants | Rejected:

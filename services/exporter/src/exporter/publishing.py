@@ -23,7 +23,6 @@ from labelstream.bundle import (
     ManifestFacts,
     Thresholds,
 )
-from labelstream.datasets.loading import load_description
 from labelstream.events.model import ArtifactRef, ModelExported
 from labelstream.protection.bundling import PlainArtifact, WrittenBundle, write_bundle
 from labelstream.protection.grants import seal_model_key
@@ -31,6 +30,7 @@ from labelstream.protection.sealing import new_identity
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.values import FileRef, short_id
+from labelstream_datasets.loading import load_description
 
 
 @dataclass(frozen=True)

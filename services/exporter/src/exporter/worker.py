@@ -15,7 +15,6 @@ from exporter.engine.process import EngineFailedError, run_export
 from labelstream import keys
 from labelstream.blobs.checked import download_checked
 from labelstream.blobs.ports import Blobs
-from labelstream.datasets.loading import load_description, load_manifest
 from labelstream.errors import Rejected
 from labelstream.events.model import Agreement
 from labelstream.events.training import DatasetRef
@@ -24,6 +23,7 @@ from labelstream.labels import Box
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.values import FileRef, Value
+from labelstream_datasets.loading import load_description, load_manifest
 
 ONNX_FP32 = "onnx-fp32"
 QUEUE = "jobs.export.onnx"

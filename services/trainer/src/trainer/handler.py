@@ -10,8 +10,6 @@ import structlog
 from pydantic import TypeAdapter
 
 from labelstream.blobs.ports import Blobs
-from labelstream.datasets.loading import load_description
-from labelstream.datasets.splits import Ratios
 from labelstream.errors import Rejected, Unavailable
 from labelstream.events.envelope import Envelope
 from labelstream.events.training import (
@@ -28,9 +26,10 @@ from labelstream.schemas.recorded import recorded_schema
 from labelstream.service.health import Health
 from labelstream.streams.journal import Journal
 from labelstream.view import AnnotationView
-from trainer.dataset.batches import BatchIndex
-from trainer.dataset.build import DatasetPlan, build, store
-from trainer.dataset.check import Minimum, Refusal, check, warnings
+from labelstream_datasets.build import DatasetPlan, build, store
+from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.loading import load_description
+from trainer.check import Minimum, Refusal, check, warnings
 from trainer.domain import JobBook, JobState, job_id
 from trainer.engine.contract import Progress
 from trainer.policy import Cut, due
@@ -131,8 +130,7 @@ class Decider:
             cut=cut.offset,
             recipe=recipe,
             class_schema=await recorded_schema(self.blobs, cut.project),
-            ratios=_ratios(self.settings),
-            salt=self.settings.split_salt,
+            options=self.settings.dataset,
         )
         dataset = await store(self.blobs, await build(self.view, self.index, plan))
         self.health.fact("dataset", {"id": dataset.id, "project": cut.project, "samples": dataset.samples})
@@ -246,8 +244,3 @@ def _ending(requested: TrainingRequested, standing: Standing) -> TrainingFinishe
         validation=left.validation,
         test=left.test,
     )
-
-
-def _ratios(settings: TrainerGroup) -> Ratios:
-    train, val, test = settings.split_ratios
-    return Ratios(train=train, val=val, test=test)

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from labelstream.service.settings import ServiceSettings, Settings
+from labelstream_datasets.options import DatasetOptions
 
 
 class TrainerGroup(Settings):
@@ -17,8 +18,7 @@ class TrainerGroup(Settings):
     min_new: int = Field(
         500, ge=0, description="train when so many annotations were validated anew; 0: on request only"
     )
-    split_ratios: tuple[float, float, float] = Field((0.7, 0.2, 0.1), description="train, val, test")
-    split_salt: str = Field("labelstream", description="another salt deals the media to other splits")
+    dataset: DatasetOptions = Field(default_factory=DatasetOptions, description="what a dataset takes of a project")
     min_test_images: int = Field(5, ge=1, description="a training with fewer is refused")
     work: bool = Field(True, description="also run a worker in this process")
     worker: str = Field(default_factory=socket.gethostname, description="the worker's name in events")

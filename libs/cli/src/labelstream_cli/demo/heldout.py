@@ -9,13 +9,13 @@ import httpx
 from PIL import Image
 
 from labelstream.blobs.ports import Blobs
-from labelstream.datasets.description import DatasetDescription
-from labelstream.datasets.manifest import Manifest
 from labelstream.events.training import DatasetRef
 from labelstream_cli.importers import Imported
 from labelstream_cli.pictures import Marked
 from labelstream_cli.predicting import TIMEOUT_S, Answer, Detection, ask_about
 from labelstream_cli.running import CommandFailed
+from labelstream_datasets.description import DatasetDescription
+from labelstream_datasets.manifest import Manifest
 
 IOU = 0.5
 Corners = tuple[float, float, float, float]

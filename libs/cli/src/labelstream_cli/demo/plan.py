@@ -45,7 +45,7 @@ class Plan:
         trainer = {
             "LABELSTREAM_TRAINER__RECIPE": self.recipe,
             "LABELSTREAM_TRAINER__MIN_NEW": "0",  # on request: when everything is there
-            "LABELSTREAM_TRAINER__SPLIT_RATIOS": json.dumps(RATIOS),
+            "LABELSTREAM_TRAINER__DATASET__RATIOS": json.dumps(RATIOS),
         }
         augmenter = {"LABELSTREAM_AUGMENTER__BATCH_AGE_S": "1"}
         schemas = {self.project: str(self.write_schema())}

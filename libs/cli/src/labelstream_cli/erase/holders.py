@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 from labelstream import keys
 from labelstream.blobs.checked import read_checked
 from labelstream.blobs.ports import Blobs
-from labelstream.datasets.description import DESCRIPTION, DatasetDescription
 from labelstream.errors import Rejected
 from labelstream.events.base import MODEL_EVENTS, SERVING_EVENTS, TRAINING_EVENTS, Event
 from labelstream.events.model import ModelExported, ModelPromoted, ModelWithdrawn
@@ -27,6 +26,7 @@ from labelstream.events.training import (
 )
 from labelstream.streams.ports import Broker
 from labelstream_cli.reaching import Tell, event_in, not_told, stored
+from labelstream_datasets.description import DESCRIPTION, DatasetDescription
 
 ENDINGS: dict[type[Event], str] = {
     TrainingFinished: "finished",

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from labelstream.blobs.checked import read_checked
 from labelstream.blobs.ports import Blobs
-from labelstream.datasets.loading import load_description
 from labelstream.events.training import DatasetRef
+from labelstream_datasets.loading import load_description
 
 _COLUMNS = ["name", "split", "image", "labels", "variant"]
 

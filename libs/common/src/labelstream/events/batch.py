@@ -40,6 +40,9 @@ class Member(Value):
         0, description="which archive of the event holds it: 0 is `archive`, n is `more_archives[n-1]`"
     )
     variants: tuple[Variant, ...]
+    phash: str | None = Field(
+        None, description="perceptual hash of the original, 16 hexadecimal digits: near duplicates differ in few bits"
+    )
 
 
 class LeftOut(Value):

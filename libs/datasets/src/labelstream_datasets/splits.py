@@ -17,6 +17,20 @@ class Ratios(Value):
     val: float = Field(0.2, ge=0, le=1)
     test: float = Field(0.1, ge=0, le=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _three_numbers_will_do(cls, given: object) -> object:
+        """Read `70/20/10`, and lists of three, in whatever unit: only their proportions matter."""
+        shares = given.split("/") if isinstance(given, str) else given
+        if not isinstance(shares, list | tuple):
+            return given
+        try:
+            train, val, test = map(float, shares)
+            whole = train + val + test
+            return {"train": train / whole, "val": val / whole, "test": test / whole}
+        except (ValueError, ZeroDivisionError) as error:
+            raise ValueError(f"{given!r} is not three shares such as 70/20/10") from error
+
     @model_validator(mode="after")
     def _shares_add_up(self) -> Self:
         if abs(self.train + self.val + self.test - 1) > 1e-9:

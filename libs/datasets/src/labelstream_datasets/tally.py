@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from labelstream.datasets.description import SplitCount
 from labelstream.labels import Shape
 from labelstream.values import Split
+from labelstream_datasets.description import SplitCount
 
 
 @dataclass

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from labelstream import keys
 from labelstream.blobs.ports import Blobs
-from labelstream.datasets.description import DESCRIPTION, MANIFEST, DatasetDescription
-from labelstream.datasets.manifest import Manifest
 from labelstream.events.training import DatasetRef
 from labelstream.values import FileRef, sha256_hex
+from labelstream_datasets.description import DESCRIPTION, MANIFEST, DatasetDescription
+from labelstream_datasets.manifest import Manifest
 
 
 @dataclass(frozen=True)

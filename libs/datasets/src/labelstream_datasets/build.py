@@ -7,15 +7,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from labelstream.classes import ClassSchema
-from labelstream.datasets.description import DatasetDescription
-from labelstream.datasets.manifest import Manifest, Row
-from labelstream.datasets.splits import Ratios, split_of
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.values import Position, Split
 from labelstream.view import AnnotationView, Entry
-from trainer.dataset.batches import BatchIndex, StoredContent
-from trainer.dataset.store import BuiltDataset, store
-from trainer.dataset.tally import Tally
+from labelstream_datasets.description import DatasetDescription
+from labelstream_datasets.index import BatchIndex, StoredContent
+from labelstream_datasets.manifest import Manifest, Row
+from labelstream_datasets.options import DatasetOptions
+from labelstream_datasets.splits import split_of
+from labelstream_datasets.store import BuiltDataset, store
+from labelstream_datasets.tally import Tally
 
 __all__ = ["BuiltDataset", "DatasetPlan", "build", "store"]
 
@@ -28,8 +29,7 @@ class DatasetPlan:
     cut: int  # offset of `annotation-events`, inclusive
     recipe: str  # digest of the augmentation recipe
     class_schema: ClassSchema
-    ratios: Ratios = field(default_factory=Ratios)
-    salt: str = "labelstream"
+    options: DatasetOptions = field(default_factory=DatasetOptions)
 
 
 async def build(view: AnnotationView, index: BatchIndex, plan: DatasetPlan) -> BuiltDataset:
@@ -58,8 +58,7 @@ def assemble(entries: Iterable[Entry], index: BatchIndex, plan: DatasetPlan) -> 
         cut=Position(stream=ANNOTATION_EVENTS, offset=plan.cut),
         class_schema=plan.class_schema,
         recipe=plan.recipe,
-        salt=plan.salt,
-        ratios=plan.ratios,
+        **dict(plan.options),
         counts=tally.counts(),
         missing=tally.missing,
     )
@@ -74,7 +73,7 @@ def _rows(entries: Iterable[Entry], index: BatchIndex, plan: DatasetPlan, tally:
         if stored is None:
             tally.missing += 1
             continue
-        split = split_of(plan.project, annotation.medium, plan.salt, plan.ratios, annotation.split)
+        split = split_of(plan.project, annotation.medium, plan.options.salt, plan.options.ratios, annotation.split)
         rows = list(_samples(entry, stored, plan.recipe, split))
         tally.add(split, annotation.medium, annotation.shapes, len(rows))
         yield from rows

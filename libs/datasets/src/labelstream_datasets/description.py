@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from labelstream.classes import ClassSchema
-from labelstream.datasets.splits import Ratios
 from labelstream.values import FileRef, Position, Sha256, Split, Task, Value
+from labelstream_datasets.options import DatasetOptions, LabelRules
 
 MANIFEST = "manifest.parquet"
 DESCRIPTION = "dataset.json"
@@ -22,17 +22,17 @@ class SplitCount(Value):
     class_images: dict[int, int] = Field(default_factory=dict, description="class id → originals that show it")
 
 
-class DatasetDescription(Value):
+class DatasetDescription(DatasetOptions):
     """How a dataset came about, and how to build it again."""
 
     id: Sha256
     project: str
     task: Task = "detect"
     cut: Position = Field(description="the dataset is what `annotation-events` said up to this offset, inclusive")
-    class_schema: ClassSchema
+    class_schema: ClassSchema = Field(description="the dataset's, after classes were chosen and merged")
+    project_schema: ClassSchema | None = Field(None, description="what the ids in archives mean; null: the same")
     recipe: Sha256 = Field(description="digest of the augmentation recipe")
-    salt: str
-    ratios: Ratios
+    published: FileRef | None = Field(None, description="a JSON object: annotation name → split, as lists said it")
     counts: dict[Split, SplitCount]
     missing: int = Field(0, description="validated images that could not be augmented")
     manifest: FileRef | None = Field(None, description="known once it is stored")
@@ -40,6 +40,11 @@ class DatasetDescription(Value):
     def count(self, split: Split) -> SplitCount:
         """Return what one split holds."""
         return self.counts.get(split, SplitCount())
+
+    @property
+    def rules(self) -> LabelRules:
+        """What becomes of the archives' labels in the dataset."""
+        return LabelRules.of(self, self.project_schema or self.class_schema)
 
     def to_json(self) -> bytes:
         """Return the content of `dataset.json`."""

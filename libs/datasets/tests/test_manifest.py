@@ -5,8 +5,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelstream.datasets.manifest import IDENTITY, Manifest, Row
 from labelstream.values import sha256_hex
+from labelstream_datasets.manifest import IDENTITY, Manifest, Row
 
 
 def row(number: int, variant: int = 0, **other: object) -> Row:

@@ -15,14 +15,14 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from labelstream.blobs.ports import Blobs
-from labelstream.datasets.description import DatasetDescription
-from labelstream.datasets.loading import load_description, load_manifest
-from labelstream.datasets.manifest import Row
 from labelstream.errors import Rejected
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.values import SPLITS, FileRef, Split
-from trainer.dataset.forwarding import download_archive, erased
+from labelstream_datasets.description import DatasetDescription
+from labelstream_datasets.forwarding import download_archive, erased
+from labelstream_datasets.loading import load_description, load_manifest
+from labelstream_datasets.manifest import Row
 
 FINISHED = ".finished"  # names the dataset once everything is there
 STORE = "object store"

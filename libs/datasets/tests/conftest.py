@@ -22,8 +22,8 @@ from labelstream.events.envelope import Envelope
 from labelstream.labels import Box, Shape, labels_digest, yolo_lines
 from labelstream.values import FileRef, Position, digest_of, sha256_hex
 from labelstream.view import AnnotationView
-from trainer.dataset.batches import BatchIndex
-from trainer.dataset.build import BuiltDataset, DatasetPlan, assemble
+from labelstream_datasets.build import BuiltDataset, DatasetPlan, assemble
+from labelstream_datasets.index import BatchIndex
 
 RECIPE = "a" * 64
 VARIANTS = 3

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from labelstream.datasets.description import DatasetDescription
 from labelstream.values import Split
+from labelstream_datasets.description import DatasetDescription
 
 
 @dataclass(frozen=True)

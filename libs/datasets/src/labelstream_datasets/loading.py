@@ -6,9 +6,9 @@ import asyncio
 
 from labelstream.blobs.checked import read_checked
 from labelstream.blobs.ports import Blobs
-from labelstream.datasets.description import DatasetDescription
-from labelstream.datasets.manifest import Manifest
 from labelstream.values import FileRef
+from labelstream_datasets.description import DatasetDescription
+from labelstream_datasets.manifest import Manifest
 
 
 async def load_description(blobs: Blobs, description: FileRef) -> DatasetDescription:

@@ -8,11 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labelstream.classes import ClassSchema
-from labelstream.datasets.splits import Ratios
 from labelstream.labels import Box
 from labelstream.values import sha256_hex
-from trainer.dataset.batches import BatchIndex
-from trainer.dataset.build import BuiltDataset, DatasetPlan, build
+from labelstream_datasets.build import BuiltDataset, DatasetPlan, build
+from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.options import DatasetOptions
+from labelstream_datasets.splits import Ratios
 
 
 def images(built: BuiltDataset) -> dict[str, set[str]]:
@@ -46,8 +47,8 @@ def test_the_id_does_not_depend_on_where_batches_end(
 ) -> None:
     if scribe.offset < 0:
         busy(scribe)
-    whole = build_now(scribe, asyncio.run(archivist.answer(scribe)), salt=salt)
-    parted = build_now(scribe, asyncio.run(archivist.answer(scribe, cuts)), salt=salt)
+    whole = build_now(scribe, asyncio.run(archivist.answer(scribe)), options=DatasetOptions(salt=salt))
+    parted = build_now(scribe, asyncio.run(archivist.answer(scribe, cuts)), options=DatasetOptions(salt=salt))
     assert parted.description.id == whole.description.id
     assert parted.description.counts == whole.description.counts
     assert len({row.image for row in whole.manifest.rows()}) == 8
@@ -131,7 +132,9 @@ async def test_no_medium_and_no_image_is_in_two_splits_but_a_plain_shuffle_leaks
 ) -> None:
     for n in range(120):
         scribe.record(f"n{n}", n, f"m{n // 3}")
-    built = build_now(scribe, await archivist.answer(scribe), ratios=Ratios(train=0.7, val=0.15, test=0.15))
+    built = build_now(
+        scribe, await archivist.answer(scribe), options=DatasetOptions(ratios=Ratios(train=0.7, val=0.15, test=0.15))
+    )
     rows = list(built.manifest.rows())
     assert _leaks((row.image, row.split) for row in rows) == 0
     assert _leaks((row.medium, row.split) for row in rows) == 0

@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 
-from augmenter.domain import Sample
+from labelstream.events.annotation import ImageRef
 from labelstream.events.batch import Variant
 from labelstream.labels import Shape, yolo_lines
 from labelstream.values import Sha256, Value, sha256_hex
@@ -21,15 +21,16 @@ CONTENTS = "contents.json"
 
 
 class Made(Value):
-    """The variants of one sample's content."""
+    """The variants of one image with its labels."""
 
     image: Sha256
     labels: Sha256
     variants: tuple[Variant, ...]
+    phash: str | None = None
 
 
 class Missing(Value):
-    """A sample's content that could not be augmented."""
+    """An image with its labels that could not be augmented."""
 
     image: Sha256
     labels: Sha256
@@ -44,8 +45,13 @@ class Contents(Value):
     missing: tuple[Missing, ...] = ()
 
 
+def stem_of(image: str, labels: str) -> str:
+    """Return how the files of an image with its labels are called in an archive, before the variant's number."""
+    return f"{image[:16]}-{labels[:8]}"
+
+
 class ArchiveWriter:
-    """Collects rendered samples, in the order in which they are added."""
+    """Collects images with their labels, in the order in which they are added."""
 
     def __init__(self, recipe: str) -> None:
         self._recipe = recipe
@@ -54,20 +60,23 @@ class ArchiveWriter:
         self._made: list[Made] = []
         self._missing: list[Missing] = []
 
-    def add(self, sample: Sample, variants: Sequence[tuple[bytes, tuple[Shape, ...]]]) -> None:
-        """Add a sample's images and labels; the first is the original."""
+    def add(
+        self, image: ImageRef, labels: str, variants: Sequence[tuple[bytes, tuple[Shape, ...]]], phash: str | None
+    ) -> None:
+        """Add (encoded image, shapes) of an original and of its variants; `labels` is the digest of the original's."""
         written: list[Variant] = []
-        for number, (image, shapes) in enumerate(variants):
-            suffix = ".jpg" if number else PurePosixPath(sample.image.key).suffix
-            path = f"{sample.stem}_{number}{suffix}"
-            _put(self._tar, path, image)
-            _put(self._tar, f"{sample.stem}_{number}.txt", yolo_lines(shapes).encode())
-            written.append(Variant(variant=number, image_path=path, sha256=sha256_hex(image), boxes=len(shapes)))
-        self._made.append(Made(image=sample.image.sha256, labels=sample.labels, variants=tuple(written)))
+        stem = stem_of(image.sha256, labels)
+        for number, (encoded, shapes) in enumerate(variants):
+            suffix = ".jpg" if number else PurePosixPath(image.key).suffix
+            path = f"{stem}_{number}{suffix}"
+            _put(self._tar, path, encoded)
+            _put(self._tar, f"{stem}_{number}.txt", yolo_lines(shapes).encode())
+            written.append(Variant(variant=number, image_path=path, sha256=sha256_hex(encoded), boxes=len(shapes)))
+        self._made.append(Made(image=image.sha256, labels=labels, variants=tuple(written), phash=phash))
 
-    def leave_out(self, sample: Sample, reason: str) -> None:
-        """Note that a sample could not be augmented."""
-        self._missing.append(Missing(image=sample.image.sha256, labels=sample.labels, reason=reason))
+    def leave_out(self, image: str, labels: str, reason: str) -> None:
+        """Note that an image with its labels (their digests) could not be augmented."""
+        self._missing.append(Missing(image=image, labels=labels, reason=reason))
 
     def finish(self) -> tuple[Contents, bytes | None]:
         """Return what the archive says of itself and its bytes; None when it holds no image."""

@@ -18,10 +18,10 @@ from labelstream.events.envelope import Envelope
 from labelstream.service.health import Health
 from labelstream.streams.memory import MemoryBroker
 from labelstream.values import FileRef, sha256_hex
-from trainer.dataset.batches import BatchIndex
-from trainer.dataset.following import follow_batches
-from trainer.dataset.materialise import FINISHED, materialise
-from trainer.dataset.store import store
+from labelstream_datasets.following import follow_batches
+from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.materialise import FINISHED, materialise
+from labelstream_datasets.store import store
 
 
 def image(number: int) -> str:

@@ -8,13 +8,13 @@ import pytest
 import yaml
 
 from labelstream.blobs.memory import MemoryBlobs
-from labelstream.datasets.loading import load_description, load_manifest
 from labelstream.errors import Rejected
 from labelstream.events.training import DatasetRef
 from labelstream.service.health import Health
 from labelstream.values import sha256_hex
-from trainer.dataset.materialise import FINISHED, materialise
-from trainer.dataset.store import BuiltDataset, store
+from labelstream_datasets.loading import load_description, load_manifest
+from labelstream_datasets.materialise import FINISHED, materialise
+from labelstream_datasets.store import BuiltDataset, store
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from labelstream.datasets.splits import Ratios, split_of
+from labelstream_datasets.splits import Ratios, split_of
 
 DEFAULT = Ratios()
 

@@ -1,0 +1,1 @@
+"""Archives of variants, and the datasets that are made of them."""

@@ -1,1 +1,0 @@
-"""Datasets: which archives hold what, building at a cut, laying out on disk."""
