@@ -9,6 +9,7 @@ from typing import Protocol
 
 from augmenter.domain import Batch, Limits, Sample, archive_digest, chunks
 from augmenter.recipe import Recipe
+from augmenter.rendering import Modes, Rendering
 from augmenter.store import Store
 from labelstream import keys
 from labelstream.blobs.ports import Blobs
@@ -24,16 +25,16 @@ from labelstream_datasets.archive import ArchiveWriter, Contents, contents_of
 SOURCE = "augmenter"
 ERASED = "erased: what the annotation showed and said was erased"
 
-Variants = list[tuple[bytes, tuple[Shape, ...]]]  # of one image, the original first
-
 
 class Renderer(Protocol):
     """Makes variants of images, several at a time."""
 
     workers: int
 
-    async def render(self, encoded: bytes, image: ImageRef, shapes: tuple[Shape, ...], recipe: Recipe) -> Variants:
-        """Return (encoded image, shapes) of the original and of each variant. Raises Rejected for a bad image."""
+    async def render(
+        self, encoded: bytes, image: ImageRef, shapes: tuple[Shape, ...], recipe: Recipe, modes: Modes
+    ) -> Rendering:
+        """Return the variants and the original's perceptual hash. Raises Rejected for a bad image."""
         ...
 
 
@@ -111,15 +112,17 @@ class Augmenter:
                 if isinstance(rendered, Rejected):
                     writer.leave_out(*sample.content, f"{rendered.rule}: {rendered.reason}")
                 else:
-                    writer.add(sample.image, sample.labels, rendered, None)
+                    encoded, made = rendered
+                    variants = [(encoded, sample.shapes), *((one.image, one.shapes) for one in made.variants)]
+                    writer.add(sample.image, sample.labels, variants, made.phash)
         return await asyncio.to_thread(writer.finish)
 
-    async def _rendered(self, sample: Sample, room: asyncio.Semaphore) -> Variants | Rejected:
-        """Return the sample's variants, or why there are none: a bad sample never stops the others."""
+    async def _rendered(self, sample: Sample, room: asyncio.Semaphore) -> tuple[bytes, Rendering] | Rejected:
+        """Return the original's bytes and what was made of it, or why there are none: a bad sample never stops the others."""
         async with room:
             try:
                 encoded = await self._image(sample.image)
-                return await self.renderer.render(encoded, sample.image, sample.shapes, self.recipe)
+                return encoded, await self.renderer.render(encoded, sample.image, sample.shapes, self.recipe, {})
             except Rejected as error:
                 return error
 

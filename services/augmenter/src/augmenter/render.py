@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
+import imagehash
 import numpy as np
 import simplejpeg
+from PIL import Image
 
 from augmenter import recipe as recipes
 from augmenter.boxes import settle
 from augmenter.lean import albumentations as A  # noqa: N812  # its users' custom
 from augmenter.recipe import Recipe
+from augmenter.rendering import Modes, Rendered, Rendering
 from labelstream import png
 from labelstream.errors import Rejected
 from labelstream.events.annotation import ImageRef
 from labelstream.labels import Box, Shape
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """One variant: the encoded image and the shapes on it."""
-
-    image: bytes
-    shapes: tuple[Shape, ...]
-
-
-def render(encoded: bytes, image: ImageRef, shapes: tuple[Shape, ...], recipe: Recipe) -> list[Rendered]:
-    """Return variant 0 (the bytes as they came) and the recipe's variants, as JPEG.
+def render(encoded: bytes, image: ImageRef, shapes: tuple[Shape, ...], recipe: Recipe, modes: Modes) -> Rendering:
+    """Return the recipe's variants, as JPEG, and the perceptual hash of the original.
 
     Boxes refer to the image after its EXIF orientation, and so do the variants' pixels. Raises
     Rejected for an image that can't be read as it was recorded.
@@ -38,7 +32,8 @@ def render(encoded: bytes, image: ImageRef, shapes: tuple[Shape, ...], recipe: R
     try:
         pixels = _decode(encoded, image)
         seeds = [seed(image.sha256, recipe.digest, number) for number in range(1, recipe.variants + 1)]
-        return [Rendered(encoded, shapes), *(_variant(pixels, shapes, recipe, number) for number in seeds)]
+        made = tuple(_variant(pixels, shapes, recipe, number) for number in seeds)
+        return Rendering(made, _phash(pixels))
     except (cv2.error, ValueError) as error:  # such as too many pixels
         raise Rejected("image.untransformable", f"{error}", "Send it again under another name.") from error
 
@@ -61,6 +56,12 @@ def _decode(encoded: bytes, image: ImageRef) -> np.ndarray[Any, Any]:  # (height
             "Send it again under another name.",
         )
     return np.ascontiguousarray(pixels)
+
+
+def _phash(pixels: np.ndarray[Any, Any]) -> str:
+    """Hash what an image looks like; reduced first, for the hash looks at 32×32 pixels of it anyway."""
+    small = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (128, 128), interpolation=cv2.INTER_AREA)
+    return str(imagehash.phash(Image.fromarray(small)))
 
 
 def _variant(pixels: np.ndarray[Any, Any], shapes: tuple[Shape, ...], recipe: Recipe, number: int) -> Rendered:

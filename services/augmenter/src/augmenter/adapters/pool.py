@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from augmenter.recipe import Recipe
+from augmenter.rendering import Modes, Rendering
 from labelstream.errors import Rejected
 from labelstream.events.annotation import ImageRef
 from labelstream.labels import Shape
@@ -22,18 +23,17 @@ class RenderPool:
         self.workers = workers
 
     async def render(
-        self, encoded: bytes, image: ImageRef, shapes: tuple[Shape, ...], recipe: Recipe
-    ) -> list[tuple[bytes, tuple[Shape, ...]]]:
-        """Return (encoded image, shapes) of the original and of each variant. Raises Rejected for a bad image."""
+        self, encoded: bytes, image: ImageRef, shapes: tuple[Shape, ...], recipe: Recipe, modes: Modes
+    ) -> Rendering:
+        """Return the variants and the original's perceptual hash. Raises Rejected for a bad image."""
         try:
-            variants = await self._processes.run(_render, encoded, image, shapes, recipe)
+            return await self._processes.run(_render, encoded, image, shapes, recipe, modes)
         except TookTooLong as error:
             reason = f"the image took longer than {self._timeout_s:g} s"
             raise Rejected("image.slow", reason, "Send a smaller image.") from error
         except Crashed as error:
             reason = f"the image crashed its worker {ATTEMPTS} times"
             raise Rejected("image.crash", reason, "Send it in another format.") from error
-        return [(encoded, shapes), *variants]
 
     def __enter__(self) -> Self:
         return self
@@ -54,10 +54,7 @@ def _prepare() -> None:
     cv2.setNumThreads(1)
 
 
-def _render(
-    encoded: bytes, image: ImageRef, shapes: tuple[Shape, ...], recipe: Recipe
-) -> list[tuple[bytes, tuple[Shape, ...]]]:
-    """Return the variants without the original, which the parent has. Raises Rejected."""
+def _render(encoded: bytes, image: ImageRef, shapes: tuple[Shape, ...], recipe: Recipe, modes: Modes) -> Rendering:
     from augmenter.render import render  # noqa: PLC0415  # only workers pay for OpenCV and albumentations
 
-    return [(variant.image, variant.shapes) for variant in render(encoded, image, shapes, recipe)[1:]]
+    return render(encoded, image, shapes, recipe, modes)
