@@ -43,7 +43,7 @@ test: $(READY) system  ## every test, on a real broker and a real store
 .PHONY: chaos
 chaos: $(READY) system  ## what `make test` does in short, at length: kills at random points, 100,000 damaged messages (CHAOS=<rounds>)
 	FUZZ=100000 $(PY) -m pytest tests/ingest/test_fuzz.py
-	CHAOS=$(or $(CHAOS),3) $(PY) -m pytest tests/ingest/test_kills.py tests/pipeline/test_chaos.py
+	CHAOS=$(or $(CHAOS),3) $(PY) -m pytest tests/ingest/test_kills.py tests/augmenter/test_kills.py tests/pipeline/test_chaos.py
 
 .PHONY: lint
 lint: $(READY)  ## formatting, lint rules, import directions, types
@@ -76,6 +76,7 @@ bench: $(READY) system  ## run one benchmark, or list them: NAME=<name> (PAIRS=<
 docs: $(READY)  ## write the pages that are made from code
 	$(PY) -m labelstream.events.document > docs/events.md
 	$(PY) -m labelstream.wire.schema > docs/annotation-message.schema.json
+	$(PY) -m augmenter.recipe_schema > docs/recipe.schema.json
 
 .PHONY: constraints
 constraints: $(READY)  ## pin what new requirements bring (UPGRADE=1: pin everything afresh)

@@ -31,7 +31,7 @@ from labelstream_cli.main import app
 from labelstream_datasets.build import BuiltDataset, DatasetPlan, build
 from labelstream_datasets.index import BatchIndex
 from labelstream_datasets.materialise import materialise
-from labelstream_datasets.splits import Ratios
+from labelstream_datasets.options import DatasetOptions
 from labelstream_datasets.store import store
 
 from .conftest import Reference
@@ -65,8 +65,8 @@ class Workbench:
         await whole.fetch()
         recipe = index.recipe("default")
         assert recipe is not None
-        train, val, test = RATIOS
-        plan = DatasetPlan("default", cut, recipe, ClassSchema(**SCHEMA), Ratios(train=train, val=val, test=test))
+        options = DatasetOptions.model_validate({"ratios": RATIOS})
+        plan = DatasetPlan("default", cut, recipe, ClassSchema(**SCHEMA), options)
         try:
             return await build(view, index, plan)
         finally:

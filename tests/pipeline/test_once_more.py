@@ -18,7 +18,7 @@ from labelstream.streams.amqp import decode
 from labelstream.view import AnnotationView
 from labelstream_datasets.build import DatasetPlan, build
 from labelstream_datasets.index import BatchIndex
-from labelstream_datasets.splits import Ratios
+from labelstream_datasets.options import DatasetOptions
 from trainer.handler import REQUESTS
 
 from .conftest import Reference
@@ -46,8 +46,8 @@ async def _dataset_id(see: Onlooker, cut: int, scratch: Path) -> str:
             fold(delivery.offset, envelope)
     recipe = index.recipe("default")
     assert recipe is not None
-    train, val, test = RATIOS
-    plan = DatasetPlan("default", cut, recipe, ClassSchema(**SCHEMA), Ratios(train=train, val=val, test=test))
+    options = DatasetOptions.model_validate({"ratios": RATIOS})
+    plan = DatasetPlan("default", cut, recipe, ClassSchema(**SCHEMA), options)
     built = await build(view, index, plan)
     view.close()
     return built.description.id

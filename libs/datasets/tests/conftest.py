@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import partial
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from labelstream.events.envelope import Envelope
 from labelstream.labels import Box, Shape, labels_digest, yolo_lines
 from labelstream.values import FileRef, Position, digest_of, sha256_hex
 from labelstream.view import AnnotationView
-from labelstream_datasets.build import BuiltDataset, DatasetPlan, assemble
+from labelstream_datasets.build import BuiltDataset, DatasetPlan, assemble, build
 from labelstream_datasets.index import BatchIndex
 
 RECIPE = "a" * 64
@@ -127,7 +129,9 @@ class Archivist:
             elif (image, labels) not in done:
                 done.add((image, labels))
                 variants = tuple(_variants(content, files))
-                members.append(Member(name=name, image=image, labels=labels, offset=offset, variants=variants))
+                members.append(
+                    Member(name=name, image=image, labels=labels, offset=offset, variants=variants, phash=image[-16:])
+                )
         archive = await self._store(files) if members else None
         event = BatchAugmented(
             input=Range(stream=ANNOTATION_EVENTS, first=first, last=last),
@@ -222,3 +226,62 @@ def dataset(scribe: Scribe, batches: Sequence[Envelope], cut: int | None = None,
 def build_now() -> Callable[..., BuiltDataset]:
     """Fold batches and build, as of a cut (now, if not given)."""
     return dataset
+
+
+async def built(
+    scribe: Scribe, batches: Sequence[Envelope], blobs: MemoryBlobs, cut: int | None = None, **how: Any
+) -> BuiltDataset:
+    index = BatchIndex()
+    for offset, batch in enumerate(batches):
+        index.fold(offset, batch)
+    at = scribe.offset if cut is None else cut
+    return await build(scribe.view, index, DatasetPlan("default", at, RECIPE, SCHEMA, **how), blobs)
+
+
+@pytest.fixture
+def build_all(blobs: MemoryBlobs) -> Callable[..., Awaitable[BuiltDataset]]:
+    """Fold batches and build with whatever options, as of a cut (now, if not given)."""
+    return partial(built, blobs=blobs)
+
+
+async def keep_images(blobs: MemoryBlobs, numbers: Iterable[int]) -> None:
+    for number in numbers:
+        drawn = annotation(number, "m")
+        await blobs.put(drawn.image.key, f"image {number}".encode())
+
+
+@pytest.fixture
+def stored_images(blobs: MemoryBlobs) -> Callable[[Iterable[int]], Awaitable[None]]:
+    """Store the originals of these numbers, as ingest would have."""
+    return partial(keep_images, blobs)
+
+
+@dataclass(frozen=True)
+class World:
+    """A stream of its own, and what answers it."""
+
+    scribe: Scribe
+    archivist: Archivist
+
+    async def build(self, cuts: Sequence[int] = (), cut: int | None = None, **how: Any) -> BuiltDataset:
+        """Answer everything in batches that end at `cuts`, and build."""
+        batches = await self.archivist.answer(self.scribe, cuts)
+        return await built(self.scribe, batches, self.archivist.blobs, cut, **how)
+
+    async def keep_images(self, numbers: Iterable[int]) -> None:
+        """Store the originals of these numbers, as ingest would have."""
+        await keep_images(self.archivist.blobs, numbers)
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Callable[[], AbstractContextManager[World]]:
+    """Begin with nothing, as often as one likes."""
+    numbers = count()
+
+    @contextmanager
+    def beginning() -> Iterator[World]:
+        view = AnnotationView(tmp_path / f"view-{next(numbers)}.sqlite")
+        yield World(Scribe(view), Archivist(MemoryBlobs()))
+        view.close()
+
+    return beginning

@@ -7,13 +7,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labelstream.blobs.memory import MemoryBlobs
 from labelstream.classes import ClassSchema
+from labelstream.errors import Unavailable
+from labelstream.events.annotation import AnnotationSettled
+from labelstream.events.base import ANNOTATION_EVENTS
+from labelstream.events.batch import BatchAugmented, Range
+from labelstream.events.envelope import Envelope
 from labelstream.labels import Box
-from labelstream.values import sha256_hex
-from labelstream_datasets.build import BuiltDataset, DatasetPlan, build
+from labelstream.schemas.recorded import record_schema
+from labelstream.values import Position, sha256_hex
+from labelstream_datasets.build import BuiltDataset, DatasetPlan, build, class_schema_at
 from labelstream_datasets.index import BatchIndex
 from labelstream_datasets.options import DatasetOptions
-from labelstream_datasets.splits import Ratios
 
 
 def images(built: BuiltDataset) -> dict[str, set[str]]:
@@ -127,28 +133,6 @@ async def test_no_image_moves_between_splits_as_data_grows(scribe: Any, archivis
     assert set(homes.values()) == {"train", "val", "test"}
 
 
-async def test_no_medium_and_no_image_is_in_two_splits_but_a_plain_shuffle_leaks(
-    scribe: Any, archivist: Any, build_now: Any
-) -> None:
-    for n in range(120):
-        scribe.record(f"n{n}", n, f"m{n // 3}")
-    built = build_now(
-        scribe, await archivist.answer(scribe), options=DatasetOptions(ratios=Ratios(train=0.7, val=0.15, test=0.15))
-    )
-    rows = list(built.manifest.rows())
-    assert _leaks((row.image, row.split) for row in rows) == 0
-    assert _leaks((row.medium, row.split) for row in rows) == 0
-    shuffled = [(row.image, "test" if n % 10 == 0 else "train") for n, row in enumerate(rows)]
-    assert _leaks(shuffled) > 0
-
-
-def _leaks(placed: Any) -> int:
-    homes: dict[str, set[str]] = {}
-    for what, split in placed:
-        homes.setdefault(what, set()).add(split)
-    return sum(len(splits) > 1 for splits in homes.values())
-
-
 async def test_building_before_everything_is_answered_is_refused(scribe: Any, archivist: Any) -> None:
     for n in range(4):
         scribe.record(f"n{n}", n)
@@ -189,3 +173,57 @@ async def test_what_was_left_out_is_known_with_its_reason(scribe: Any, archivist
     content = (batch.event.left_out[0].image, batch.event.left_out[0].labels)
     assert index.find("default", archivist.recipe, content, cut=100) is None
     assert index.reason("default", archivist.recipe, content) == "no"
+
+
+def answered(first: int, last: int, recipe: str) -> Envelope:
+    event = BatchAugmented(input=Range(stream=ANNOTATION_EVENTS, first=first, last=last), recipe=recipe)
+    return Envelope.of(event, source="augmenter", answers=f"{recipe} {first}", project="default")
+
+
+def test_a_past_offset_has_the_recipe_that_answered_it_first_and_trainings_the_newest() -> None:
+    old, new, third = "a" * 64, "b" * 64, "c" * 64
+    index = BatchIndex()
+    assert (index.recipe_then("default", 0), index.recipes("default")) == (None, [])
+    said = [(0, 4, old), (5, 9, old), (0, 4, new), (5, 12, new), (10, 14, old), (0, 30, third), (13, 31, new)]
+    for offset, (first, last, recipe) in enumerate(said):
+        index.fold(offset, answered(first, last, recipe))
+    then = {cut: index.recipe_then("default", cut) for cut in (0, 9, 10, 12, 13, 14, 15, 30, 31, 32)}
+    firsts = [old, old, new, new, old, old, third, third, new, None]
+    assert list(then.values()) == firsts
+    assert index.recipe("default", 12) == new
+    assert index.recipes("default") == [(old, 14), (third, 30), (new, 31)]
+
+
+async def test_the_perceptual_hash_of_the_original_stands_at_each_of_its_samples(
+    scribe: Any, archivist: Any, build_now: Any
+) -> None:
+    for n in range(3):
+        scribe.record(f"n{n}", n, split="train")
+    built = build_now(scribe, await archivist.answer(scribe))
+    assert {(row.image, row.phash) for row in built.manifest.rows()} == {(image(n), image(n)[-16:]) for n in range(3)}
+
+
+async def test_class_ids_mean_what_messages_said_until_the_cut_or_else_what_is_recorded(
+    scribe: Any, blobs: MemoryBlobs
+) -> None:
+    small = ClassSchema(name="s", classes=("car",))
+    large = ClassSchema(name="s", version=2, classes=("car", "truck"))
+    largest = ClassSchema(name="s", version=3, classes=("car", "truck", "bus"))
+    with pytest.raises(Unavailable):
+        await class_schema_at(scribe.view, blobs, "default", 5)
+    await record_schema(blobs, "default", small)
+    assert await class_schema_at(scribe.view, blobs, "default", 5) == small
+    for offset, schema in ((3, small), (6, large)):
+        event = AnnotationSettled(
+            input=Position(stream="annotations", offset=offset),
+            message_key=f"schema {offset}",
+            wire="native",
+            outcomes=(),
+            class_schema=schema,
+        )
+        envelope = Envelope.of(event, source="t", answers=f"schema {offset}", project="default")
+        scribe.view.apply(offset, envelope)
+    await record_schema(blobs, "default", large)
+    assert [(await class_schema_at(scribe.view, blobs, "default", cut)).version for cut in (2, 5, 6)] == [2, 1, 2]
+    await record_schema(blobs, "default", largest)  # by the settings: nobody knows since when
+    assert (await class_schema_at(scribe.view, blobs, "default", 5)).version == 3

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import random
 
+import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,7 +44,16 @@ def test_the_id_does_not_depend_on_the_order_of_the_rows(shuffled: random.Random
 def test_the_id_follows_each_identity_column_and_no_other() -> None:
     before = Manifest.of(ROWS).id
     other = {"image": "b" * 64, "labels": "b" * 64, "recipe": "b" * 64, "variant": 9, "split": "val"}
-    side = {"name": "x", "medium": "x", "archive": "x", "archive_sha256": "x", "path": "x", "boxes": 99, "sha256": "x"}
+    side = {
+        "name": "x",
+        "medium": "x",
+        "archive": "x",
+        "archive_sha256": "x",
+        "path": "x",
+        "boxes": 99,
+        "sha256": "x",
+        "phash": "x",
+    }
     for field, value in other.items():
         assert Manifest.of([*ROWS[:-1], ROWS[-1]._replace(**{field: value})]).id != before
     for field, value in side.items():
@@ -71,3 +82,17 @@ def test_an_empty_manifest_is_a_manifest() -> None:
     empty = Manifest.of([])
     assert (len(empty), list(empty.rows()), list(empty.by_archive())) == (0, [], [])
     assert Manifest.from_parquet(empty.to_parquet()).id == empty.id
+
+
+def test_a_manifest_of_earlier_times_has_no_perceptual_hashes() -> None:
+    sink = io.BytesIO()
+    pq.write_table(Manifest.of(ROWS).table.drop_columns(["phash"]), sink)
+    again = Manifest.from_parquet(sink.getvalue())
+    assert again.id == Manifest.of(ROWS).id
+    assert {r.phash for r in again.rows()} == {None}
+
+
+def test_a_sample_may_have_a_perceptual_hash_and_its_neighbour_none() -> None:
+    mixed = [r._replace(phash=f"{n:016x}" if n % 2 else None) for n, r in enumerate(ROWS)]
+    again = Manifest.from_parquet(Manifest.of(mixed).to_parquet())
+    assert {(r.image, r.variant, r.phash) for r in again.rows()} == {(r.image, r.variant, r.phash) for r in mixed}

@@ -1,20 +1,34 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import itertools
+import tarfile
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
+from labelstream import keys
 from labelstream.blobs.memory import MemoryBlobs
-from labelstream.errors import Rejected
+from labelstream.blobs.ports import BlobNotFound
+from labelstream.errors import Misconfigured, Rejected
 from labelstream.events.training import DatasetRef
 from labelstream.service.health import Health
 from labelstream.values import sha256_hex
+from labelstream_datasets.disk import write_file, writing
 from labelstream_datasets.loading import load_description, load_manifest
+from labelstream_datasets.manifest import Manifest
 from labelstream_datasets.materialise import FINISHED, materialise
+from labelstream_datasets.options import DatasetOptions, LabelRules
 from labelstream_datasets.store import BuiltDataset, store
+from labelstream_datasets.tar_stream import TarStream
+from labelstream_datasets.unpacking import place, stem
 
 
 @pytest.fixture
@@ -68,7 +82,14 @@ async def test_the_folder_holds_every_sample_once_with_its_labels(
     assert [data[split] for split in ("train", "val", "test")] == ["train/images", "val/images", "test/images"]
     assert Path(data["path"]) == folder.resolve()
     assert told[-1] == (24, 24)
-    assert sorted(path.name for path in folder.iterdir()) == [FINISHED, "data.yaml", "test", "train", "val"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        FINISHED,
+        "data.yaml",
+        "media.csv",
+        "test",
+        "train",
+        "val",
+    ]
 
 
 async def test_one_split_can_be_had_alone(dataset: DatasetRef, blobs: MemoryBlobs, tmp_path: Path) -> None:
@@ -77,18 +98,185 @@ async def test_one_split_can_be_had_alone(dataset: DatasetRef, blobs: MemoryBlob
     assert not (folder / "train").exists()
 
 
-async def test_a_finished_folder_is_taken_as_it_is_and_an_unfinished_one_begun_again(
-    dataset: DatasetRef, blobs: MemoryBlobs, tmp_path: Path, built: BuiltDataset
-) -> None:
+async def test_a_finished_folder_is_taken_as_it_is(dataset: DatasetRef, blobs: MemoryBlobs, tmp_path: Path) -> None:
     folder = await materialise(blobs, Health(), dataset.description, tmp_path / "d")
-    (folder / "note").touch()
+    (folder / "train" / "images" / "note").touch()
     await materialise(blobs, Health(), dataset.description, tmp_path / "d")
-    assert (folder / "note").exists()
-    (folder / FINISHED).unlink()
-    (folder / "train" / "images" / "stray.jpg").touch()
-    await materialise(blobs, Health(), dataset.description, tmp_path / "d")
-    assert not (folder / "note").exists()
-    assert not (folder / "train" / "images" / "stray.jpg").exists()
+    assert (folder / "train" / "images" / "note").exists()
+
+
+@dataclass
+class Lacking(MemoryBlobs):
+    """A store that remembers which archives were asked for, and that lacks one, as it says when the others are done."""
+
+    missing: str | None = None
+    others_done: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: list[str] = field(default_factory=list)
+
+    async def get_range(self, key: str, start: int, end: int) -> bytes:
+        """Read bytes [start, end) of an object."""
+        self.asked.append(key)
+        if key == self.missing:
+            await self.others_done.wait()
+            raise BlobNotFound(key)
+        return await super().get_range(key, start, end)
+
+
+@pytest.fixture
+async def interrupted(dataset: DatasetRef, blobs: MemoryBlobs, built: BuiltDataset, tmp_path: Path) -> list[str]:
+    """Lay all archives out but the last; return them."""
+    archives = [rows[0].archive for rows in built.manifest.by_archive()]
+    done = asyncio.Event()
+    broken = Lacking(_objects=blobs._objects, missing=archives[-1], others_done=done)
+    before = sum(len(rows) for rows in built.manifest.by_archive() if rows[0].archive != archives[-1])
+
+    def told(count: int, _total: int) -> None:
+        if count == before:
+            done.set()
+
+    with pytest.raises(Rejected, match=r"object\.missing"):
+        await materialise(broken, Health(), dataset.description, tmp_path / "d", told=told)
+    return archives
+
+
+async def again(blobs: MemoryBlobs, dataset: DatasetRef, built: BuiltDataset, folder: Path) -> list[str]:
+    """Lay it out once more; return which archives were asked for."""
+    watched = Lacking(_objects=blobs._objects)
+    await materialise(watched, Health(), dataset.description, folder)
+    expect_whole(folder, built)
+    return watched.asked
+
+
+def expect_whole(folder: Path, built: BuiltDataset) -> None:
+    found = {sha256_hex(path.read_bytes()) for path in folder.glob("*/images/*")}
+    assert found == {row.sha256 for row in built.manifest.rows()}
+    assert len(list(folder.glob("*/labels/*"))) == len(built.manifest)
+
+
+async def test_an_interrupted_one_goes_on_and_strays_are_removed(
+    interrupted: list[str], dataset: DatasetRef, blobs: MemoryBlobs, built: BuiltDataset, tmp_path: Path
+) -> None:
+    (tmp_path / "d/train/images/stray.jpg").touch()
+    assert await again(blobs, dataset, built, tmp_path / "d") == interrupted[-1:]
+
+
+@pytest.mark.parametrize("kind", ["images", "labels"])
+async def test_an_archive_whose_files_are_no_longer_what_they_were_is_fetched_again(
+    kind: str, interrupted: list[str], dataset: DatasetRef, blobs: MemoryBlobs, built: BuiltDataset, tmp_path: Path
+) -> None:
+    next((tmp_path / "d").glob(f"*/{kind}/*")).write_text("")
+    assert len(await again(blobs, dataset, built, tmp_path / "d")) == 2
+
+
+async def test_another_dataset_is_begun_anew_and_the_files_of_others_stay(
+    dataset: DatasetRef, blobs: MemoryBlobs, interrupted: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "d/notes.txt").touch()
+    folder = await materialise(blobs, Health(), dataset.description, tmp_path / "d", splits=["val"])
+    assert sorted(path.name for path in folder.iterdir()) == [FINISHED, "data.yaml", "media.csv", "notes.txt", "val"]
+
+
+async def test_a_folder_that_is_not_ours_is_refused_and_left_alone(
+    dataset: DatasetRef, blobs: MemoryBlobs, tmp_path: Path
+) -> None:
+    mine = tmp_path / "d/train/images/mine.jpg"
+    mine.parent.mkdir(parents=True)
+    mine.touch()
+    with pytest.raises(Misconfigured, match="name an empty directory"):
+        await materialise(blobs, Health(), dataset.description, tmp_path / "d")
+    assert mine.exists()
+
+
+async def test_an_archive_that_was_collected_is_refused_by_name(
+    dataset: DatasetRef, blobs: MemoryBlobs, built: BuiltDataset, tmp_path: Path
+) -> None:
+    key = next(built.manifest.rows()).archive
+    await blobs.delete(key)
+    await blobs.put(keys.collected(key), b"{}")
+    with pytest.raises(Rejected, match=rf"dataset\.collected: {key} was removed on .* by `labelstream gc`"):
+        await materialise(blobs, Health(), dataset.description, tmp_path / "d")
+
+
+async def test_labels_are_laid_out_as_the_rules_of_the_dataset_say(
+    built: BuiltDataset, blobs: MemoryBlobs, tmp_path: Path
+) -> None:
+    options = DatasetOptions(merge={"truck": "car"}, classes=("car",))
+    schema = built.description.class_schema
+    ruled = built.description.model_copy(
+        update={**dict(options), "project_schema": schema, "class_schema": LabelRules.of(options, schema).class_schema}
+    )
+    stored = await store(blobs, BuiltDataset(ruled, built.manifest))
+    folder = await materialise(blobs, Health(), stored.description, tmp_path / "d")
+    texts = Counter(path.read_text() for path in folder.glob("*/labels/*.txt"))
+    assert texts == {"0 0.500000 0.500000 0.200000 0.100000\n": 16, "": 8}
+    assert yaml.safe_load((folder / "data.yaml").read_text())["names"] == {0: "car"}
+
+
+async def test_two_images_whose_names_meet_both_stay(built: BuiltDataset, blobs: MemoryBlobs, tmp_path: Path) -> None:
+    """Names hold 64 bits of a digest, so that images can be made whose names meet."""
+    (rows, others) = list(built.manifest.by_archive())[:2]
+    one, other = rows[0], next(row for row in others if row.split == rows[0].split and row.variant == 0)
+    files = {}
+    for row, content in ((one, b"one"), (other, b"other")):
+        files[row.archive] = tar_of({one.path: content, f"{stem(one.path)}.txt": b""})
+    met = [
+        row._replace(
+            path=one.path,
+            sha256=sha256_hex(content),
+            archive_sha256=sha256_hex(files[row.archive]),
+            archive_bytes=len(files[row.archive]),
+        )
+        for row, content in ((one, b"one"), (other, b"other"))
+    ]
+    for key, data in files.items():
+        await blobs.put(key, data)
+    manifest = Manifest.of(met)
+    description = built.description.model_copy(update={"id": manifest.id})
+    stored = await store(blobs, BuiltDataset(description, manifest))
+    folder = await materialise(blobs, Health(), stored.description, tmp_path / "d")
+    images = {path.name: path.read_bytes() for path in folder.glob("*/images/*")}
+    assert images == {f"{one.image}_{one.path}": b"one", f"{other.image}_{one.path}": b"other"}
+    assert len(list(folder.glob("*/labels/*"))) == 2
+
+
+def tar_of(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(mode="w", fileobj=buffer) as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("path", ["..", "a/..", "a\\b.jpg", "a\0.jpg"], ids=["up", "below", "windows", "nul"])
+def test_a_name_that_leads_elsewhere_is_refused(path: str, built: BuiltDataset) -> None:
+    with pytest.raises(Rejected, match=r"dataset\.name_unsafe"):
+        place(next(built.manifest.rows())._replace(path=path), ())
+
+
+@given(files=st.lists(st.binary(max_size=2000), max_size=8), cuts=st.lists(st.integers(1, 3000), min_size=1))
+def test_the_files_of_a_tar_do_not_depend_on_how_its_bytes_come(files: list[bytes], cuts: list[int]) -> None:
+    named = {f"{number}.txt": content for number, content in enumerate(files)}
+    data, found, stream = tar_of(named), {}, TarStream()
+    sizes = itertools.cycle(cuts)
+    while data:
+        size = next(sizes)
+        found.update({name: bytes(content) for name, content in stream.feed(data[:size])})
+        data = data[size:]
+    assert found == named
+
+
+def test_a_full_disk_is_said_with_what_to_do() -> None:
+    said = pytest.raises(Rejected, match=r"disk\.full: .*the disk is full .* MB free\)\. Make room")
+    with said, writing(Path("/dev/full"), "Make room"):
+        write_file("/dev/full", b"x")
+
+
+def test_a_place_that_can_not_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Misconfigured, match="Not a directory"), writing(tmp_path, "Make room"):
+        write_file(str(tmp_path / "file/inside"), b"x")
 
 
 async def test_an_archive_that_changed_or_is_gone_is_refused_and_leaves_nothing_finished(

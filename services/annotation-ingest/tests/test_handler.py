@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -66,6 +67,35 @@ async def test_a_reference_is_copied_into_the_data_bucket(desk: Desk, make_pictu
     assert outcome.annotation is not None
     assert outcome.annotation.image.key == f"default/images/{sha256_hex(image)}.png"
     assert (await desk.ingest.blobs.get(outcome.annotation.image.key)).data == image
+
+
+class Clock:
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+async def test_an_image_that_lay_there_without_a_receipt_is_written_again_before_one_names_it(
+    desk: Desk, make_picture: Any
+) -> None:
+    clock, image = Clock(), make_picture(1)
+    blobs = MemoryBlobs(clock)
+    desk.ingest = replace(desk.ingest, blobs=blobs, pictures=replace(desk.ingest.pictures, blobs=blobs))
+    key = f"default/images/{sha256_hex(image)}.png"
+    await blobs.put(key, image)  # by a message that was refused, long ago
+
+    async def written_at(name: str) -> datetime:
+        clock.now += timedelta(days=30)
+        message = native.write(name, image, [BOX], message_id=name)
+        assert [one.outcome for one in (await desk.receipt(message)).outcomes] == ["recorded"]
+        info = await blobs.head(key)
+        assert info is not None
+        return info.modified
+
+    recorded = clock.now + timedelta(days=30)
+    assert await written_at("a") == recorded
+    assert await written_at("b") == recorded  # a receipt names it: nobody takes it away
 
 
 async def test_a_reference_to_nothing_is_refused_and_its_replay_applies_once_the_file_is_there(

@@ -16,9 +16,13 @@ import simplejpeg
 
 from augmenter.domain import Limits, Sample
 from augmenter.handler import Augmenter
+from augmenter.making import Maker, Workshop
 from augmenter.pipeline import Pipeline
 from augmenter.recipe import Recipe, load_recipe, parse_recipe
 from augmenter.render import render
+from augmenter.rendering import Modes, Rendering
+from augmenter.room import Room
+from augmenter.store import Store
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.errors import Rejected
 from labelstream.events.annotation import Annotation, AnnotationErased, AnnotationSettled, ImageRef, Outcome
@@ -32,7 +36,6 @@ from labelstream.streams.memory import MemoryBroker
 from labelstream.values import Position
 
 WIDTH, HEIGHT = 160, 120
-Variants = list[tuple[bytes, tuple[Shape, ...]]]
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,16 @@ class InlineRenderer:
     rendered: int = 0
     crashing: set[str] = field(default_factory=set)
 
-    async def render(self, encoded: bytes, image: ImageRef, shapes: tuple[Shape, ...], recipe: Recipe) -> Variants:
+    async def render(
+        self, encoded: bytes, image: ImageRef, shapes: tuple[Shape, ...], recipe: Recipe, modes: Modes
+    ) -> Rendering:
         if image.sha256 in self.crashing:
             raise Rejected("image.crash", "the image crashed its worker", "Send it in another format.")
         self.rendered += 1
-        return [(made.image, made.shapes) for made in render(encoded, image, shapes, recipe)]
+        return render(encoded, image, shapes, recipe, modes)
 
 
-RECIPE = parse_recipe("name: small\nvariants: 1\ntransforms: [{kind: flip, p: 1}]\n", "small")
+RECIPE = parse_recipe("name: small\nvariants: [{count: 1, transforms: [{kind: flip, p: 1}]}]\n", "small")
 SMALL = Limits(count=2, age_s=0.05)
 
 
@@ -99,6 +104,7 @@ class World:
     recipe: Recipe = RECIPE
     broker: MemoryBroker = field(default_factory=MemoryBroker)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
+    health: Health = field(default_factory=Health)
     said: int = 0
 
     async def say(self, *outcomes: Outcome, project: str = "default") -> None:
@@ -136,15 +142,19 @@ class World:
             Outcome(name=name, outcome=outcome, validated=validated, revision=1, annotation=drawn.annotation())
         )
 
-    def pipeline(self, limits: Limits = SMALL, recipe: Recipe = RECIPE) -> Pipeline:
-        health = Health()
-        return Pipeline(
-            "default",
-            self.broker,
-            Augmenter(self.blobs, self.renderer, recipe, limits, health),
-            self.state / "view.sqlite",
-            health,
-        )
+    @property
+    def store(self) -> Store:
+        return Store(self.blobs, self.health)
+
+    @property
+    def workshop(self) -> Workshop:
+        return Workshop(self.store, self.renderer, Room(1 << 30))
+
+    def pipeline(
+        self, limits: Limits = SMALL, recipe: Recipe = RECIPE, maker: Maker | None = None, ahead: int = 2
+    ) -> Pipeline:
+        augmenter = Augmenter(maker or self.workshop, recipe, limits)
+        return Pipeline("default", self.broker, augmenter, self.store, self.state / "view.sqlite", ahead)
 
     def envelopes(self) -> list[Envelope]:
         found = (Envelope.from_message(decode(delivery.raw)) for delivery in self.broker.stored(BATCH_EVENTS) or ())
@@ -167,9 +177,9 @@ class World:
                 await asyncio.sleep(0.005)
 
     @asynccontextmanager
-    async def running(self, limits: Limits = SMALL, recipe: Recipe = RECIPE) -> AsyncIterator[None]:
+    async def running(self, limits: Limits = SMALL, recipe: Recipe = RECIPE, **told: Any) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:  # a pipeline that fails ends the test
-            task = group.create_task(self.pipeline(limits, recipe).run())
+            task = group.create_task(self.pipeline(limits, recipe, **told).run())
             yield
             task.cancel()
 

@@ -20,7 +20,7 @@ from labelstream.events.batch import Rewritten
 from labelstream.values import FileRef, sha256_hex
 from labelstream_datasets.archive import contents_of, without
 
-OTHER = parse_recipe("name: other\nvariants: 2\n", "other")
+OTHER = parse_recipe("name: other\nvariants: [{count: 2}]\n", "other")
 FOREIGN = b"no archive of ours"
 
 
@@ -199,7 +199,7 @@ async def test_an_archive_that_somebody_else_rewrote_is_followed_to_where_it_lie
         for n in range(3):
             await world.record(f"n{n}", scene(n))
         await world.covered()
-    eraser, knows = Eraser(world.pipeline().augmenter.store), done(world, world.recipe.digest)
+    eraser, knows = Eraser(world.store), done(world, world.recipe.digest)
     last = (await world.broker.last_offset(ANNOTATION_EVENTS)) + 1
     (first,) = tars(world)
     for number in (0, 1):
@@ -273,7 +273,7 @@ async def test_whatever_dies_in_between_the_end_is_the_same(world: Any, scene: A
     await world.erase("n0", "n3", images=[scene(0), scene(3)])
     await world.record("n4", scene(4))
     world.blobs.after, world.blobs.changes_left = after, change
-    with pytest.raises(Died):
+    with pytest.RaisesGroup(Died, flatten_subgroups=True):
         await world.pipeline(Limits(count=2, age_s=0.05)).run()
     world.blobs.changes_left = 1 << 30
     async with world.running(Limits(count=2, age_s=0.05)):

@@ -10,12 +10,17 @@ import pytest
 
 from augmenter.domain import Batch, Limits, Sample
 from augmenter.handler import Augmenter
+from augmenter.making import Workshop
 from augmenter.recipe import Recipe
+from augmenter.room import Room
+from augmenter.store import Store
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.events.batch import BatchAugmented
 from labelstream.labels import yolo_lines
 from labelstream.service.health import Health
 from labelstream.values import sha256_hex
+
+DEFAULT = Limits()
 
 
 @pytest.fixture
@@ -25,7 +30,11 @@ def blobs() -> MemoryBlobs:
 
 @pytest.fixture
 def augmenter(blobs: MemoryBlobs, renderer: Any, recipe: Recipe) -> Augmenter:
-    return Augmenter(blobs, renderer, recipe, Limits(), Health())
+    return made_of(blobs, renderer, recipe)
+
+
+def made_of(blobs: MemoryBlobs, renderer: Any, recipe: Recipe, limits: Limits = DEFAULT) -> Augmenter:
+    return Augmenter(Workshop(Store(blobs, Health()), renderer, Room(1 << 30)), recipe, limits)
 
 
 async def _stored(blobs: MemoryBlobs, scenes: list[Any]) -> Batch:
@@ -103,11 +112,11 @@ async def test_what_was_stored_first_stands(recipe: Recipe, scene: Any, renderer
     batch = await _stored(blobs, [scene(1)])
     elsewhere = MemoryBlobs()
     await _stored(elsewhere, [scene(1)])
-    other = Augmenter(elsewhere, renderer, recipe.model_copy(update={"jpeg_quality": 20}), Limits(), Health())
+    other = made_of(elsewhere, renderer, recipe.model_copy(update={"jpeg_quality": 20}))
     said = await _augmented(other, batch)
     assert said.archive is not None
     theirs = (await elsewhere.get(said.archive.key)).data
-    event = await _augmented(Augmenter(blobs, renderer, recipe, Limits(), Health()), batch)
+    event = await _augmented(made_of(blobs, renderer, recipe), batch)
     assert event.archive is not None
     assert event.archive.sha256 == sha256_hex(theirs)
     assert event.members == said.members
@@ -141,7 +150,7 @@ async def test_a_batch_with_nothing_in_it_has_no_archive(augmenter: Augmenter) -
 async def test_more_than_an_archive_should_hold_goes_to_several(
     blobs: MemoryBlobs, renderer: Any, recipe: Recipe, scene: Any
 ) -> None:
-    augmenter = Augmenter(blobs, renderer, recipe, Limits(count=2), Health())
+    augmenter = made_of(blobs, renderer, recipe, Limits(count=2))
     event = await _augmented(augmenter, await _stored(blobs, [scene(n) for n in range(5)]))
     assert event.archive is not None
     archives = [event.archive, *event.more_archives]
@@ -152,16 +161,17 @@ async def test_more_than_an_archive_should_hold_goes_to_several(
 
 
 async def test_the_augmenter_waits_for_a_store_that_is_away(
-    augmenter: Augmenter, blobs: MemoryBlobs, scene: Any
+    blobs: MemoryBlobs, renderer: Any, recipe: Recipe, scene: Any
 ) -> None:
-    batch = await _stored(blobs, [scene(1)])
+    batch, health = await _stored(blobs, [scene(1)]), Health()
+    augmenter = Augmenter(Workshop(Store(blobs, health), renderer, Room(1 << 30)), recipe, Limits())
     blobs.away = "maintenance"
     work = asyncio.create_task(augmenter.handle(batch))
-    while augmenter.health.is_ready:  # noqa: ASYNC110  # health tells nobody of its changes
+    while health.is_ready:  # noqa: ASYNC110  # health tells nobody of its changes
         await asyncio.sleep(0)
     assert not work.done()
     blobs.away = None
     event = (await work).event
     assert isinstance(event, BatchAugmented)
     assert len(event.members) == 1
-    assert augmenter.health.is_ready
+    assert health.is_ready

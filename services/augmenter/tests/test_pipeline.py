@@ -5,14 +5,12 @@ from typing import Any
 import pytest
 
 from augmenter.domain import Limits
-from augmenter.handler import Augmenter
-from augmenter.pipeline import Pipeline
+from augmenter.making import Order, Shelved, Workshop
 from augmenter.recipe import parse_recipe
+from augmenter.room import Room
 from labelstream.errors import Misconfigured
 from labelstream.events.annotation import Outcome
 from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS
-from labelstream.events.envelope import Envelope
-from labelstream.service.health import Health
 from labelstream.streams.memory import MemoryBroker
 
 
@@ -75,7 +73,7 @@ async def test_another_recipe_begins_again_with_the_first_annotation(world: Any,
     await world.record("a", scene(1))
     async with world.running():
         await world.covered()
-    other = parse_recipe("name: other\nvariants: 2\n", "other")
+    other = parse_recipe("name: other\nvariants: [{count: 2}]\n", "other")
     async with world.running(recipe=other):
         await world.until(lambda: world.batches()[-1].recipe == other.digest)
     assert [(b.recipe, b.input.first) for b in world.batches()] == [(world.recipe.digest, 0), (other.digest, 0)]
@@ -107,17 +105,16 @@ async def test_a_crash_between_archive_and_event_changes_nothing(world: Any, sce
     class Died(Exception):
         pass
 
-    class Dying(Augmenter):
-        async def handle(self, batch: Any, *rewritten: Any) -> Envelope:
-            await super().handle(batch, *rewritten)
+    class Dying(Workshop):
+        async def make(self, order: Order) -> Shelved:
+            await super().make(order)
             raise Died
 
-    whole = world.pipeline(Limits(count=2, age_s=0.05))
+    limits = Limits(count=2, age_s=0.05)
     for _ in range(2):
-        a = whole.augmenter
-        dying = Dying(a.blobs, a.renderer, a.recipe, a.limits, a.health)
-        with pytest.raises(Died):
-            await Pipeline("default", world.broker, dying, world.state / "view.sqlite", Health()).run()
+        dying = Dying(world.store, world.renderer, Room(1 << 30))
+        with pytest.RaisesGroup(Died, flatten_subgroups=True):
+            await world.pipeline(limits, maker=dying, ahead=1).run()
     assert world.batches() == []
     async with world.running():
         await world.covered()

@@ -7,123 +7,150 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+import simplejpeg
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augmenter.boxes import settle
-from augmenter.recipe import Recipe, parse_recipe
+from augmenter.recipe import Recipe, load_recipe, parse_recipe, shipped
 from augmenter.render import render, seed
+from augmenter.rendering import Rendering
+from augmenter.transforms import KINDS, kind_of
 from labelstream.errors import Rejected
+from labelstream.events.annotation import ImageRef
 from labelstream.labels import Box, yolo_lines
 
-SIZE = (160, 120)
+Pixels = np.ndarray[Any, Any]
+FLIP = "name: f\nvariants: [{count: 2, transforms: [{kind: flip, p: 1}]}]\n"
 
 
-def _green(encoded: bytes) -> np.ndarray[Any, Any]:  # (height, width) bool: where the marker is
-    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB).astype(int)
-    return (pixels[..., 1] > 140) & (pixels[..., 0] < 110) & (pixels[..., 2] < 110)
+def _pixels(encoded: bytes) -> Pixels:
+    return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
 
 
-def _corners(box: Box) -> np.ndarray[Any, Any]:
-    return np.array(box.corners()) * [*SIZE, *SIZE]
+def _reference(width: int, height: int, digest: str = "0" * 64) -> ImageRef:
+    return ImageRef(key="k", sha256=digest, size_bytes=1, format="jpeg", width=width, height=height)
 
 
-def _marker(encoded: bytes) -> np.ndarray[Any, Any]:
-    rows, columns = np.nonzero(_green(encoded))
-    return np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
-
-
-GEOMETRY = "name: g\nvariants: 25\njpeg_quality: 95\ntransforms:\n"
-
-
-@pytest.mark.parametrize(
-    ("transform", "slack"),
-    [
-        ("  - {kind: flip, p: 0.5}\n", 1.5),
-        ("  - {kind: affine, p: 1, rotate_deg: 0, shear_deg: 0}\n", 2.0),
-    ],
-)
-def test_a_box_lies_where_the_drawn_marker_lies(scene: Any, transform: str, slack: float) -> None:
-    drawn = scene(1)
-    for made in render(drawn.encoded, drawn.image, drawn.shapes, parse_recipe(GEOMETRY + transform, "g"))[1:]:
-        (box,) = made.shapes
-        assert np.abs(_corners(box) - _marker(made.image)).max() <= slack
-
-
-def test_under_rotation_and_shear_the_box_encloses_the_marker(scene: Any) -> None:
-    drawn = scene(2, (0.4, 0.4, 0.6, 0.6))
-    recipe = parse_recipe(GEOMETRY + "  - {kind: affine, p: 1, boxes_around: corners}\n  - {kind: flip, p: 0.5}\n", "g")
-    for made in render(drawn.encoded, drawn.image, drawn.shapes, recipe)[1:]:
-        (box,) = made.shapes
-        x1, y1, x2, y2 = _corners(box)
-        left, top, right, bottom = _marker(made.image)
-        assert x1 - 2 <= left
-        assert y1 - 2 <= top
-        assert right <= x2 + 2
-        assert bottom <= y2 + 2
-
-
-def test_the_original_keeps_its_bytes_and_its_labels(scene: Any, recipe: Recipe) -> None:
+def test_a_recipe_makes_its_variants_as_images_of_the_original_s_size(scene: Any, recipe: Recipe) -> None:
     drawn = scene(3)
-    made = render(drawn.encoded, drawn.image, drawn.shapes, recipe)
-    assert len(made) == 8
-    assert made[0].image == drawn.encoded
-    assert made[0].shapes == drawn.shapes
+    made = render(drawn.encoded, drawn.image, drawn.shapes, recipe, {})
+    assert len(made.variants) == 7
+    assert all(_pixels(one.image).shape == (120, 160, 3) for one in made.variants)
+    assert render(drawn.encoded, drawn.image, drawn.shapes, load_recipe("none"), {}).variants == ()
 
 
-def test_the_same_image_and_recipe_give_the_same_bytes_whatever_came_before(scene: Any, recipe: Recipe) -> None:
-    one, other = scene(4), scene(5)
-    before = render(one.encoded, one.image, one.shapes, recipe)
-    render(other.encoded, other.image, other.shapes, recipe)
-    assert render(one.encoded, one.image, one.shapes, recipe) == before
-    assert len({made.image for made in before}) > 5
+def test_the_same_image_and_recipe_give_the_same_bytes_whatever_came_before(scene: Any) -> None:
+    """Two images in turn, with every recipe in turn, in two orders."""
+    scenes, recipes = [scene(4), scene(5)], [load_recipe(name) for name in shipped()]
+
+    def made(drawn: Any, recipe: Recipe) -> Rendering:
+        return render(drawn.encoded, drawn.image, drawn.shapes, recipe, {})
+
+    there = {(s.encoded, r.name): made(s, r) for s in scenes for r in recipes}
+    back = {(s.encoded, r.name): made(s, r) for r in reversed(recipes) for s in reversed(scenes)}
+    assert there == back
+    default = there[scenes[0].encoded, "default"].variants
+    assert len({one.image for one in default}) > 5
+
+
+def test_a_variant_does_not_depend_on_how_many_others_there_are(scene: Any, recipe: Recipe) -> None:
+    """But on the recipe's digest, so the first two of another recipe are others."""
+    drawn = scene(4)
+    text = "name: {}\nvariants: [{{count: 3, transforms: [{{kind: affine, p: 1}}]}}]\n"
+    one, other = (
+        render(drawn.encoded, drawn.image, drawn.shapes, parse_recipe(text.format(name), "r"), {}) for name in "ab"
+    )
+    assert {made.image for made in one.variants}.isdisjoint(made.image for made in other.variants)
 
 
 def test_the_pixels_do_not_depend_on_the_labels(scene: Any, recipe: Recipe) -> None:
     drawn = scene(4)
-    with_box = render(drawn.encoded, drawn.image, drawn.shapes, recipe)
-    without = render(drawn.encoded, drawn.image, (), recipe)
-    assert [made.image for made in with_box] == [made.image for made in without]
-    assert all(made.shapes == () for made in without)
+    with_box = render(drawn.encoded, drawn.image, drawn.shapes, recipe, {})
+    without = render(drawn.encoded, drawn.image, (), recipe, {})
+    assert [made.image for made in with_box.variants] == [made.image for made in without.variants]
+    assert all(made.shapes == () for made in without.variants)
+    assert with_box.phash == without.phash
 
 
 def test_a_seed_follows_image_recipe_and_variant() -> None:
-    assert len({seed("a", "b", 1), seed("a", "b", 2), seed("b", "b", 1), seed("a", "a", 1)}) == 4
+    assert seed("a", "r", 1) == seed("a", "r", 1)
+    assert len({seed("a", "r", 1), seed("a", "r", 2), seed("a", "s", 1), seed("b", "r", 1)}) == 4
 
 
-def test_boxes_refer_to_the_image_after_its_exif_orientation(image_ref: Any, recipe: Recipe) -> None:
+def test_similar_images_have_similar_hashes_and_others_do_not(image_ref: Any) -> None:
+    """The hash is of what is seen: poorer JPEG, or half the size, change it little."""
+
+    def hashed(pixels: Pixels, quality: int) -> int:
+        encoded = simplejpeg.encode_jpeg(pixels, quality, "BGR")
+        height, width = pixels.shape[:2]
+        return int(
+            render(encoded, image_ref(encoded, width=width, height=height), (), load_recipe("none"), {}).phash, 16
+        )
+
+    rng = np.random.default_rng(1)
+    one, other = (
+        cv2.resize(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)
+        for _ in range(2)
+    )
+    first = hashed(one, 95)
+    assert (first ^ hashed(one, 30)).bit_count() <= 4
+    assert (first ^ hashed(cv2.resize(one, (160, 120), interpolation=cv2.INTER_AREA), 95)).bit_count() <= 4
+    assert (first ^ hashed(other, 95)).bit_count() > 16
+
+
+def test_an_image_is_turned_as_its_exif_says_before_anything_else(image_ref: Any) -> None:
     pixels = np.zeros((120, 160, 3), np.uint8)
-    pixels[:60, 80:] = (30, 230, 30)  # top right as stored; orientation 6 turns it to the bottom right
-    _, jpeg = cv2.imencode(".jpg", pixels[..., ::-1])
+    pixels[60:, 80:] = (30, 230, 30)  # lower right; turned by 90° clockwise it is lower left
+    jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     turned = jpeg.tobytes()[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2) + exif + jpeg.tobytes()[2:]
     image = image_ref(turned, width=120, height=160)
-    flip = parse_recipe("name: f\nvariants: 1\ntransforms: [{kind: flip, p: 1}]\n", "f")
-    variant = render(turned, image, (Box.from_corners(0, 0.5, 0.5, 1, 1),), flip)[1]
+    flip = parse_recipe(FLIP, "f")
+    variant = render(turned, image, (Box.from_corners(0, 0, 0.5, 0.5, 1),), flip, {}).variants[0]
     (box,) = variant.shapes
-    green = _green(variant.image)
-    assert green.shape == (160, 120)
-    assert box.corners() == pytest.approx((0, 0.5, 0.5, 1))
-    assert green[100:150, 10:50].all()
+    green = _pixels(variant.image)
+    assert green.shape[:2] == (160, 120)
+    assert box.corners() == pytest.approx((0.5, 0.5, 1, 1))
+    assert (green[100:150, 70:110, 1] > 180).all()
+    assert (green[100:150, 10:50, 1] < 80).all()
     with pytest.raises(Rejected, match=r"image\.size"):
-        render(turned, image_ref(turned, width=160, height=120), (), recipe)
+        render(turned, image_ref(turned, width=160, height=120), (), flip, {})
+
+
+def test_a_jpeg_is_decoded_to_the_pixels_that_opencv_sees(image_ref: Any) -> None:
+    """Grey ones, and each form of colours, through the faster decoder; a quality of 100 shows what was decoded."""
+    ground = cv2.resize(np.random.default_rng(2).integers(0, 256, (9, 12, 3), dtype=np.uint8), (160, 120))
+    same = parse_recipe("name: s\njpeg_quality: 100\njpeg_subsampling: 444\nvariants: [{count: 1}]\n", "s")
+    encoded = [simplejpeg.encode_jpeg(ground, 90, "BGR", colorsubsampling=form) for form in ("444", "422", "420")]
+    encoded.append(simplejpeg.encode_jpeg(ground[..., :1].copy(), 90, "GRAY"))
+    for jpeg in encoded:
+        (variant,) = render(jpeg, image_ref(jpeg), (), same, {}).variants
+        off = cv2.absdiff(_pixels(variant.image), _pixels(jpeg))
+        assert off.max() <= 3
+        assert off.mean() < 0.7
+
+
+def test_a_jpeg_that_lost_its_end_is_refused(scene: Any, image_ref: Any) -> None:
+    cut = scene(1).encoded[:-400]
+    with pytest.raises(Rejected, match=r"image\.unreadable"):
+        render(cut, image_ref(cut), (), parse_recipe(FLIP, "f"), {})
 
 
 def test_bytes_that_are_no_image_are_refused(image_ref: Any, recipe: Recipe) -> None:
     with pytest.raises(Rejected, match=r"image\.unreadable"):
-        render(b"no image", image_ref(b"no image"), (), recipe)
+        render(b"no image", image_ref(b"no image"), (), recipe, {})
 
 
 def test_a_png_that_promises_more_than_it_has_is_refused_before_memory_is_taken_for_it(
     image_ref: Any, recipe: Recipe
 ) -> None:
     png = cv2.imencode(".png", np.zeros((120, 160, 3), np.uint8))[1].tobytes()
-    assert len(render(png, image_ref(png), (), recipe)) == 8
+    assert len(render(png, image_ref(png), (), recipe, {}).variants) == 7
     at = png.index(b"IDAT") - 4
     huge = png[:at] + (0x7000_0000).to_bytes(4) + png[at + 4 :]
     before = _peak_kb()
     with pytest.raises(Rejected, match=r"image\.unreadable"):
-        render(huge, image_ref(huge), (), recipe)
+        render(huge, image_ref(huge), (), recipe, {})
     assert _peak_kb() - before < 500_000
 
 
@@ -134,37 +161,90 @@ def _peak_kb() -> int:
 def test_boxes_at_the_very_border_do_not_stop_a_variant(scene: Any, recipe: Recipe) -> None:
     drawn = scene(6)
     shapes = (Box.from_corners(0, -1e-6, 0, 1.000001, 1), Box(class_id=1, x=0.5, y=0.5, w=0, h=0.2))
-    made = render(drawn.encoded, drawn.image, shapes, recipe)
-    assert len(made) == 8
+    made = render(drawn.encoded, drawn.image, shapes, recipe, {})
+    assert all([box.class_id for box in one.shapes] == [0] for one in made.variants)
 
 
-unit = st.floats(-0.5, 1.5)
-
-
-@given(unit, unit, unit, unit, st.floats(0, 0.2))
-def test_a_settled_box_never_leaves_the_image_nor_is_too_small(
-    x1: float, y1: float, x2: float, y2: float, least: float
+@pytest.mark.parametrize(
+    ("minimum", "kept", "dropped"),
+    [("min_box_area_percent", 9.3, 9.5), ("min_box_side", 0.24, 0.26), ("min_box_visible", 1.0, None)],
+)
+def test_a_box_below_a_minimum_leaves_a_variant(
+    scene: Callable[..., Any], minimum: str, kept: float, dropped: float | None
 ) -> None:
-    box = settle(1, (x1, y1, x2, y2), least)
-    if box is None:
-        return
-    _, x, y, w, h = (round(float(v) * 1_000_000) for v in yolo_lines([box]).split())
-    assert w * h >= least * 1e12
-    assert w > 0
-    assert h > 0
-    assert x - w // 2 >= 0
-    assert y - h // 2 >= 0
-    assert x + w // 2 <= 1_000_000
-    assert y + h // 2 <= 1_000_000
-    assert w % 2 == h % 2 == 0
-    assert box == box.rounded()
+    drawn = scene(7)  # its box is 0.25 × 0.375: 9.375 % of the image
+    for value, expected in ((kept, 1), (dropped, 0)):
+        if value is not None:
+            recipe = parse_recipe(f"{FLIP}{minimum}: {value}\n", "m")
+            made = render(drawn.encoded, drawn.image, drawn.shapes, recipe, {})
+            assert [len(one.shapes) for one in made.variants] == [expected] * 2
 
 
-def test_a_box_below_the_minimum_leaves_a_variant(scene: Callable[..., Any]) -> None:
-    drawn = scene(7)
-    text = "name: m\nvariants: 2\nmin_box_area_percent: {}\ntransforms: [{{kind: flip, p: 1}}]\n"
-    area = 0.25 * 0.375 * 100
-    kept = render(drawn.encoded, drawn.image, drawn.shapes, parse_recipe(text.format(area - 0.1), "m"))
-    dropped = render(drawn.encoded, drawn.image, drawn.shapes, parse_recipe(text.format(area + 0.1), "m"))
-    assert [len(made.shapes) for made in kept] == [1, 1, 1]
-    assert [len(made.shapes) for made in dropped] == [1, 0, 0]
+def test_a_box_that_the_border_cuts_stays_while_enough_of_it_is_visible(scene: Callable[..., Any]) -> None:
+    drawn = scene(7, (0.0, 0.25, 0.25, 0.75))  # zoomed twice around the centre, all of it is outside but an edge
+    text = "name: z\nmin_box_visible: {}\nvariants: [{{count: 1, transforms: [{{kind: affine, p: 1, scale: [{s}, {s}], "
+    text += "rotate_deg: 0, shear_deg: 0}}]}}]\n"
+    shapes = (Box.from_corners(0, 0.0, 0.25, 0.5, 0.75),)  # half of it stays inside
+    for least, zoom, expected in ((0.45, 2, 1), (0.55, 2, 0), (0.99, 1, 1)):
+        recipe = parse_recipe(text.format(least, s=zoom), "z")
+        (made,) = render(drawn.encoded, drawn.image, shapes, recipe, {}).variants
+        assert len(made.shapes) == expected
+
+
+MODES = {(0, "wint"): 20, (1, "wint"): 21, (0, "night"): 40}
+FOLLOWING = """
+name: m
+follow_modes: true
+variants:
+  - {count: 1}
+  - {count: 1, mode: WINT}
+  - {count: 1, mode: Night}
+  - {count: 1, mode: Dusk}
+"""
+
+
+def test_classes_follow_the_mode_of_their_group_where_there_is_such_a_class(scene: Any) -> None:
+    drawn = scene(8)
+    shapes = tuple(Box(class_id=number, x=0.5, y=0.5, w=0.2, h=0.2) for number in (0, 1, 20))
+    made = render(drawn.encoded, drawn.image, shapes, parse_recipe(FOLLOWING, "m"), MODES)
+    classes = [[box.class_id for box in one.shapes] for one in made.variants]
+    assert classes == [[0, 1, 20], [20, 21, 20], [40, 1, 20], [0, 1, 20]]
+    plain = render(drawn.encoded, drawn.image, shapes, parse_recipe(FLIP, "f"), MODES)
+    assert [[box.class_id for box in one.shapes] for one in plain.variants] == [[0, 1, 20]] * 2
+
+
+@st.composite
+def recipes(draw: st.DrawFn) -> Recipe:
+    """Any kinds in any order, with their default strengths."""
+    kinds = draw(st.lists(st.sampled_from([kind_of(kind) for kind in KINDS]), max_size=5))
+    transforms = [{"kind": kind, "p": draw(st.sampled_from([0.5, 1]))} for kind in kinds]
+    data = {
+        "name": "any",
+        "jpeg_quality": draw(st.integers(1, 100)),
+        "jpeg_subsampling": draw(st.sampled_from([444, 422, 420])),
+        "min_box_area_percent": draw(st.sampled_from([0, 0.01, 1])),
+        "variants": [{"count": draw(st.integers(1, 3)), "transforms": transforms}],
+    }
+    return Recipe.model_validate(data)
+
+
+unit = st.floats(0, 1)
+boxes = st.builds(Box.from_corners, st.just(0), unit, unit, unit, unit)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([load_recipe(name) for name in shipped()]) | recipes(), st.lists(boxes, max_size=4), st.data())
+def test_every_box_of_every_variant_lies_in_the_image_whatever_the_recipe_and_the_size(
+    recipe: Recipe, shapes: list[Box], data: st.DataObject
+) -> None:
+    width, height = data.draw(st.integers(1, 70)), data.draw(st.integers(2, 70))  # RandomRain needs two rows
+    pixels = np.random.default_rng(width * 71 + height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    made = render(simplejpeg.encode_jpeg(pixels, 90, "BGR"), _reference(width, height), tuple(shapes), recipe, {})
+    assert len(made.variants) == recipe.count
+    for one in made.variants:
+        assert _pixels(one.image).shape == (height, width, 3)
+        for line in yolo_lines(one.shapes).splitlines():  # as it is stored
+            x, y, w, h = (round(float(value) * 1_000_000) for value in line.split()[1:])
+            assert min(w, h) > 0
+            assert min(2 * x - w, 2 * y - h) >= 0
+            assert max(2 * x + w, 2 * y + h) <= 2_000_000

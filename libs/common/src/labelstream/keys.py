@@ -8,6 +8,11 @@ def image(project: str, sha256: str, extension: str) -> str:
     return f"{project}/images/{sha256}.{extension}"
 
 
+def images(project: str) -> str:
+    """What the keys of all images of a project begin with."""
+    return f"{project}/images/"
+
+
 def class_schema(project: str) -> str:
     """The key of a project's class schema, as its annotations use it."""
     return f"{project}/class-schema.json"
@@ -28,6 +33,11 @@ def forwarding(archive: str) -> str:
     return f"{archive}.rewritten.json"
 
 
+def collected(archive: str) -> str:
+    """The key of the note that says when and why `labelstream gc` removed an archive."""
+    return f"{archive}.collected.json"
+
+
 def batch_lists(project: str, digest: str) -> str:
     """The key of a batch event's lists, by their content."""
     return f"{project}/batches/{digest}.msgpack"
@@ -46,6 +56,11 @@ def dataset(project: str, dataset_id: str, name: str) -> str:
 def job(project: str, job_id: str, name: str) -> str:
     """The key of something that belongs to a job, such as its lease."""
     return f"{project}/jobs/{job_id}/{name}"
+
+
+def jobs(project: str) -> str:
+    """What the keys of all that belongs to a project's jobs begin with."""
+    return f"{project}/jobs/"
 
 
 def attempt(project: str, job_id: str, number: int, name: str) -> str:

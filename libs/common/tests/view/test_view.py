@@ -116,6 +116,38 @@ def test_an_image_keeps_the_medium_and_split_that_it_was_first_recorded_with(vie
     assert view.image_medium(P, sha256_hex(b"unknown")) is None
 
 
+def test_an_image_without_a_validated_annotation_is_stood_for_by_the_newest_of_the_others(view: AnnotationView) -> None:
+    view.apply(1, settled(1, recorded("validated", annotation("one"))))
+    view.apply(2, settled(2, recorded("newer", annotation("one"), validated=False)))
+    view.apply(3, settled(3, recorded("draft", annotation("two"), validated=False)))
+    view.apply(4, settled(4, recorded("second draft", annotation("two"), validated=False)))
+    view.apply(5, settled(5, recorded("third", annotation("three"), validated=False)))
+    view.apply(6, settled(6, changed("third", "deleted", 2)))
+    standing = [(e.name, e.validated) for e in view.standing(P, unvalidated=True)]
+    assert standing == [("validated", True), ("second draft", False)]
+    assert [e.name for e in view.standing(P, at=5, unvalidated=True)] == ["validated", "second draft", "third"]
+    view.apply(7, settled(7, changed("validated", "unvalidated", 2, validated=False)))
+    assert [e.name for e in view.standing(P, unvalidated=True)] == ["validated", "second draft"]
+    assert [e.name for e in view.standing(P)] == []
+
+
+def test_every_medium_that_an_annotation_showed_an_image_of_is_known_even_if_it_is_deleted(
+    view: AnnotationView,
+) -> None:
+    view.apply(1, settled(1, recorded("a", annotation("one", medium="film", split="test"))))
+    view.apply(2, settled(2, recorded("b", annotation("one", medium="copy"))))
+    view.apply(3, settled(3, recorded("b", annotation("two", medium="copy"))))
+    view.apply(4, settled(4, changed("a", "deleted", 2)))
+    homes = list(view.homes(P))
+    assert [(h.name, h.medium, h.split) for h in homes] == [
+        ("a", "film", "test"),
+        ("b", "copy", None),
+        ("b", "film", "test"),
+    ]
+    assert [h.name for h in sorted(homes, key=lambda h: h.order)] == ["a", "b", "b"]
+    assert [(h.name, h.medium) for h in view.homes(P, at=2)] == [("a", "film"), ("b", "film")]
+
+
 def test_an_offset_is_folded_once_and_foreign_events_only_move_the_position(view: AnnotationView) -> None:
     assert view.position is None
     view.apply(4, settled(4, recorded("a", annotation())))

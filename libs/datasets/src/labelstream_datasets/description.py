@@ -33,8 +33,14 @@ class DatasetDescription(DatasetOptions):
     project_schema: ClassSchema | None = Field(None, description="what the ids in archives mean; null: the same")
     recipe: Sha256 = Field(description="digest of the augmentation recipe")
     published: FileRef | None = Field(None, description="a JSON object: annotation name → split, as lists said it")
+    published_unknown: int = Field(0, description="listed names that no annotation had")
+    published_left_test: int = Field(
+        0, description="media that were dealt to test before a listed annotation took them into another split"
+    )
     counts: dict[Split, SplitCount]
-    missing: int = Field(0, description="validated images that could not be augmented")
+    missing: int = Field(
+        0, description="images that could not be augmented, or are unvalidated and not in the store any more"
+    )
     manifest: FileRef | None = Field(None, description="known once it is stored")
 
     def count(self, split: Split) -> SplitCount:

@@ -1,8 +1,11 @@
-"""Archives that were rewritten because something in them was erased: where the rest of their content lies."""
+"""Archives that are no longer where a dataset says: rewritten since something in them was erased, or collected."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -13,32 +16,61 @@ from labelstream.errors import Rejected
 from labelstream.events.batch import Rewritten
 from labelstream.values import FileRef
 
-HINT = "Build a new dataset: `labelstream train` does."
+T = TypeVar("T")
+Read = Callable[[FileRef, bool], Awaitable[T]]  # takes where an archive lies, and whether it was rewritten
+
+HINT = "Build a new dataset: `labelstream dataset build` does."
+
+
+async def follow_archive(blobs: Blobs, archive: FileRef, read: Read[T]) -> T:
+    """Return what `read` makes of an archive, or of what took its place; `read` raises Rejected `object.missing`.
+
+    Raises Rejected when it is gone without a trace, was collected, or when nothing of it survived an erasure;
+    Unavailable.
+    """
+    wanted, rewritten = archive, False
+    while True:
+        try:
+            return await read(wanted, rewritten)
+        except Rejected as error:
+            if error.rule != "object.missing":
+                raise
+            wanted, rewritten = await _next(blobs, archive, wanted, error), True
 
 
 async def download_archive(blobs: Blobs, archive: FileRef, path: Path) -> bool:
     """Download an archive, or what took its place, to `path`; return whether it was rewritten.
 
-    Raises Rejected when it is gone without a trace, changed, or when nothing of it survived an erasure; Unavailable.
+    Raises Rejected as `follow_archive` does, and when it changed; Unavailable.
     """
-    wanted, rewritten = archive, False
-    while True:
-        try:
-            await download_checked(blobs, wanted, path)
-        except Rejected as error:
-            note = await _note(blobs, wanted.key) if error.rule == "object.missing" else None
-            if note is None:
-                raise
-            if note.by is None:
-                raise erased(f"{archive.key}, everything in it") from error
-            wanted, rewritten = note.by, True
-        else:
-            return rewritten
+
+    async def read(where: FileRef, rewritten: bool) -> bool:
+        await download_checked(blobs, where, path)
+        return rewritten
+
+    return await follow_archive(blobs, archive, read)
 
 
 def erased(what: str) -> Rejected:
     """Say that something which a dataset held was erased."""
     return Rejected("dataset.erased", f"{what}, was erased since the dataset was built", HINT)
+
+
+async def _next(blobs: Blobs, archive: FileRef, missing: FileRef, error: Rejected) -> FileRef:
+    """Return where the content of an archive that is missing lies now."""
+    note, collected = await asyncio.gather(_note(blobs, missing.key), blobs.head(keys.collected(missing.key)))
+    if note is None:
+        if collected is None:
+            raise error
+        raise Rejected(
+            "dataset.collected",
+            f"{archive.key} was removed on {collected.modified:%Y-%m-%d} by `labelstream gc`, "
+            "since no kept dataset or model needed it",
+            f"{HINT} `labelstream dataset build` also keeps what it builds",
+        ) from error
+    if note.by is None:
+        raise erased(f"{archive.key}, everything in it") from error
+    return note.by
 
 
 async def _note(blobs: Blobs, archive: str) -> Rewritten | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgpack
 
@@ -11,8 +13,7 @@ from labelstream.events.envelope import Envelope
 from labelstream.values import FileRef
 
 
-@dataclass(frozen=True)
-class StoredVariant:
+class StoredVariant(NamedTuple):
     """One variant inside an archive."""
 
     variant: int
@@ -27,6 +28,7 @@ class StoredContent:
 
     archive: FileRef
     variants: tuple[StoredVariant, ...]
+    phash: str | None = None  # of the original
 
 
 class BatchIndex:
@@ -41,6 +43,7 @@ class BatchIndex:
         self._erased: dict[str, dict[bytes, int]] = {}  # project → image → the offset that erased it last
         self._books: dict[tuple[str, str], _Book] = {}  # by project and recipe
         self._recipes: dict[str, list[str]] = {}  # of each project, the one used last at the end
+        self._firsts: dict[str, _Firsts] = {}  # by project
 
     def fold(self, _offset: int, envelope: Envelope) -> None:
         """Take one event of `batch-events` into account."""
@@ -55,6 +58,7 @@ class BatchIndex:
         older = [recipe for recipe in self._recipes.get(envelope.project, []) if recipe != event.recipe]
         self._recipes[envelope.project] = [*older, event.recipe]
         book.covered(event.input.first, event.input.last)
+        self._firsts.setdefault(envelope.project, _Firsts([], [])).covered(book.coverage, event.recipe)
         archives = [event.archive, *event.more_archives] if event.archive else []
         numbers = [self._number(archive) for archive in archives]
         for member in event.members:
@@ -84,6 +88,15 @@ class BatchIndex:
         recipes = reversed(self._recipes.get(project, []))
         return next((recipe for recipe in recipes if self.coverage(project, recipe) >= cut), None)
 
+    def recipe_then(self, project: str, cut: int) -> str | None:
+        """Return the recipe that was the first to answer every offset up to `cut`; None when there is none."""
+        firsts = self._firsts.get(project)
+        return firsts.recipe(cut) if firsts else None
+
+    def recipes(self, project: str) -> list[tuple[str, int]]:
+        """Return (digest, coverage) of the project's recipes, the one used last at the end."""
+        return [(recipe, self.coverage(project, recipe)) for recipe in self._recipes.get(project, [])]
+
     def coverage(self, project: str, recipe: str) -> int:
         """Return the offset of `annotation-events` up to which everything is answered; -1 when nothing is."""
         book = self._books.get((project, recipe))
@@ -95,17 +108,38 @@ class BatchIndex:
         packed = book.find(_key(content)) if book else None
         if packed is None:
             return None
-        offset, number, variants = msgpack.unpackb(packed)
+        offset, number, variants, phash = msgpack.unpackb(packed)
         archive = self._archives[number]
         if archive is None or offset > cut:  # an earlier attempt failed; a dataset of that time goes without it
             return None
-        stored = (StoredVariant(number, path, sha256.hex(), boxes) for number, path, sha256, boxes in variants)
-        return StoredContent(archive, tuple(stored))
+        stored = tuple([StoredVariant(number, path, sha.hex(), boxes) for number, path, sha, boxes in variants])
+        return StoredContent(archive, stored, phash.hex() if phash else None)
 
     def reason(self, project: str, recipe: str, content: tuple[str, str]) -> str | None:
         """Return why a content was left out, if it was."""
         book = self._books.get((project, recipe))
         return book.reasons.get(_key(content)) if book else None
+
+
+@dataclass(frozen=True)
+class _Firsts:
+    """Which recipe was the first to come so far: offsets that rise, and the recipe that reached each of them."""
+
+    reached: list[int]
+    recipes: list[str]
+
+    def covered(self, offset: int, recipe: str) -> None:
+        if self.reached and offset <= self.reached[-1]:
+            return
+        if self.recipes and self.recipes[-1] == recipe:
+            self.reached[-1] = offset
+        elif offset >= 0:
+            self.reached.append(offset)
+            self.recipes.append(recipe)
+
+    def recipe(self, cut: int) -> str | None:
+        place = bisect_left(self.reached, cut)
+        return self.recipes[place] if place < len(self.reached) else None
 
 
 @dataclass
@@ -123,7 +157,8 @@ class _Book:
         variants = [(v.variant, v.image_path, bytes.fromhex(v.sha256), v.boxes) for v in member.variants]
         key = _key((member.image, member.labels))
         if self.find(key) is None:  # else the first stands
-            self.members[key] = msgpack.packb([member.offset, archive, variants])
+            phash = bytes.fromhex(member.phash) if member.phash else None
+            self.members[key] = msgpack.packb([member.offset, archive, variants, phash])
 
     def find(self, key: bytes) -> bytes | None:
         packed = self.members.get(key)

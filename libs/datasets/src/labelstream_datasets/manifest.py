@@ -6,13 +6,16 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
+from operator import attrgetter
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from labelstream.values import Split
+from labelstream_datasets.index import StoredVariant
 
 CHUNK = 1 << 16  # rows that are handled at once
 
@@ -31,11 +34,15 @@ class Row(NamedTuple):
     archive_sha256: str
     archive_bytes: int
     path: str  # the image's member of the archive; its labels lie beside it as .txt
-    boxes: int
+    boxes: int  # in the archive, before the dataset's label rules
     sha256: str  # of the image as stored
+    phash: str | None = None  # of the original; null where nobody said it
 
 
+Sample = StoredVariant | Row
+OWN = ("variant", "path", "boxes", "sha256")
 IDENTITY = ("image", "labels", "recipe", "variant", "split")
+_LATER = ("phash",)  # manifests from before it are read as well
 _SHARED = pa.dictionary(pa.int32(), pa.string())  # a value that many rows have
 _TYPES = {
     "variant": pa.int16(),
@@ -53,20 +60,22 @@ class Manifest:
 
     def __init__(self, table: pa.Table) -> None:
         """Take a table of SCHEMA, in any order."""
-        table = table.unify_dictionaries().combine_chunks()
+        table = table.unify_dictionaries()
         order = pc.sort_indices(_comparable(table), sort_keys=[(field, "ascending") for field in IDENTITY])
         self.table = table.take(order)
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Manifest:
-        """Collect rows; memory grows with the columns, not with the tuples."""
-        left = iter(rows)
+        """Collect rows."""
+        return cls.of_images((row, (row,)) for row in rows)
+
+    @classmethod
+    def of_images(cls, images: Iterable[tuple[Row, Sequence[Sample]]]) -> Manifest:
+        """Collect (any row of an image, its samples): what the samples share is looked at once for all of them."""
+        left = iter(images)
         batches: list[pa.RecordBatch] = []
-        while chunk := list(islice(left, CHUNK)):
-            columns = [
-                pa.array(values, field.type) for values, field in zip(zip(*chunk, strict=True), SCHEMA, strict=True)
-            ]
-            batches.append(pa.RecordBatch.from_arrays(columns, schema=SCHEMA))
+        while chunk := list(islice(left, CHUNK // 8)):
+            batches.append(_batch(chunk))
         return cls(pa.Table.from_batches(batches, schema=SCHEMA))
 
     def __len__(self) -> int:
@@ -106,9 +115,30 @@ class Manifest:
 
     @classmethod
     def from_parquet(cls, data: bytes) -> Manifest:
-        """Read a manifest; columns that are not known here are passed over."""
-        table = pq.read_table(io.BytesIO(data), columns=list(Row._fields), read_dictionary=_dictionary_fields())
+        """Read a manifest; columns that are not known here are passed over, those of later times may be missing."""
+        there = set(pq.read_schema(io.BytesIO(data)).names)
+        wanted = [field for field in Row._fields if field in there or field not in _LATER]
+        shared = [field for field in _dictionary_fields() if field in wanted]
+        table = pq.read_table(io.BytesIO(data), columns=wanted, read_dictionary=shared)
+        for field in _LATER:
+            if field not in there:
+                table = table.append_column(field, pa.nulls(len(table), SCHEMA.field(field).type))
         return cls(table.cast(SCHEMA))
+
+
+def _batch(images: list[tuple[Row, Sequence[Sample]]]) -> pa.RecordBatch:
+    samples = [sample for _, some in images for sample in some]
+    image_of = pa.array(np.repeat(np.arange(len(images)), [len(some) for _, some in images]))
+    shared = dict(zip(Row._fields, zip(*(row for row, _ in images), strict=True), strict=True))
+    own = attrgetter(*OWN)
+    owned = dict(zip(OWN, zip(*map(own, samples), strict=True), strict=True)) if samples else dict.fromkeys(OWN, ())
+    columns = [
+        pa.array(owned[field.name], field.type)
+        if field.name in OWN
+        else pa.array(shared[field.name], field.type).take(image_of)
+        for field in SCHEMA
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 
 
 def _rows(table: pa.Table) -> Iterator[Row]:

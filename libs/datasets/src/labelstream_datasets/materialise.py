@@ -1,32 +1,47 @@
 """From the store onto disk: a dataset as the folder that YOLO trainers read.
 
 DIR/data.yaml      DIR/{train,val,test}/images/…      DIR/{train,val,test}/labels/….txt
+DIR/media.csv      file name of an image → the photo or video that it came from
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tarfile
-from collections.abc import Callable, Iterator, Sequence
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import yaml
 
-from labelstream.blobs.ports import Blobs
+from labelstream.blobs.checked import HINT
+from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.errors import Rejected
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.values import SPLITS, FileRef, Split
 from labelstream_datasets.description import DatasetDescription
-from labelstream_datasets.forwarding import download_archive, erased
+from labelstream_datasets.disk import writing
+from labelstream_datasets.forwarding import follow_archive
+from labelstream_datasets.interrupted import DATA, FINISHED, MEDIA, LayingOut
 from labelstream_datasets.loading import load_description, load_manifest
-from labelstream_datasets.manifest import Row
+from labelstream_datasets.manifest import Manifest, Row
+from labelstream_datasets.options import LabelRules
+from labelstream_datasets.unpacking import Unpacking, place, places
 
-FINISHED = ".finished"  # names the dataset once everything is there
+__all__ = ["FINISHED", "materialise"]
+
 STORE = "object store"
+AT_ONCE = 4  # archives
+PIECE_BYTES = 16 << 20  # of an archive in memory; with two copies on the way, 128 MiB in all
+DISK_HINT = "Make room, or name a directory on another disk, and try again: what is there is kept"
 
+T = TypeVar("T")
 Told = Callable[[int, int], None]  # (samples on disk, samples in all)
 
 
@@ -40,94 +55,133 @@ async def materialise(
 ) -> Path:
     """Lay a stored dataset out under `directory`, which is its own; return the directory.
 
-    Each archive is fetched once, checked against its digest and unpacked while the next one comes.
-    A directory that was finished before is taken as it is, another one is begun again. Waits while
-    the store is away. An archive that was rewritten is followed to where its content lies now. Raises
-    Rejected when something is gone from the store or changed there; `dataset.erased` when it was erased.
+    Several archives come at once, and are unpacked while they come; each is checked against its digest. A directory
+    that was finished before is taken as it is, an interrupted one goes on, and one with another dataset is cleared.
+    Waits while the store is away. An archive that was rewritten is followed to where its content lies now. Raises
+    Rejected when something is gone from the store (`dataset.erased`, `dataset.collected`) or changed there, or when
+    the disk is full; Misconfigured when the directory can't be written, or holds something else.
     """
     said = await patiently(health, STORE, lambda: load_description(blobs, description))
-    mark = f"{said.id} {' '.join(splits)}"
-    finished = directory / FINISHED
-    if finished.is_file() and finished.read_text() == mark:
+    laying = LayingOut(directory, said.id, splits)
+    if laying.is_finished:
         return directory
-    await asyncio.to_thread(_begin, directory, splits)
-    manifest = (await patiently(health, STORE, lambda: load_manifest(blobs, said))).only(splits)
-    archives = manifest.by_archive()
-    done = 0
-    fetching = _fetch_next(blobs, health, archives, directory)
-    try:
-        while (fetched := await fetching) is not None:
-            fetching = _fetch_next(blobs, health, archives, directory)
-            await asyncio.to_thread(fetched.unpack, directory)
-            done += len(fetched.rows)
-            if told is not None:
-                told(done, len(manifest))
-    finally:
-        fetching.cancel()
-    (directory / "data.yaml").write_text(_data_yaml(said, directory, splits))
-    finished.write_text(mark)
+    manifest = await patiently(health, STORE, lambda: load_manifest(blobs, said))
+    wanted = await asyncio.to_thread(manifest.only, splits)
+    twice = await asyncio.to_thread(_stems_of_several, wanted)
+    work = _Work(blobs, health, laying, said.rules, twice, len(wanted), told)
+    await work.do(wanted)
+    await asyncio.to_thread(work.on_disk, lambda: _finish(laying, said, wanted, twice))
     return directory
 
 
-@dataclass(frozen=True)
-class _Fetched:
-    path: Path
-    rows: list[Row]
-    rewritten: bool  # without what was erased
+@dataclass
+class _Work:
+    blobs: Blobs
+    health: Health
+    laying: LayingOut
+    rules: LabelRules
+    twice: frozenset[str]  # stems that several samples share
+    total: int
+    told: Told | None
+    done: int = 0
 
-    def unpack(self, directory: Path) -> None:
-        """Write the samples that are wanted, and remove the archive."""
-        wanted = dict(_targets(self.rows, directory))
-        with tarfile.open(self.path, mode="r:") as tar:
-            for entry in tar:
-                target = wanted.pop(entry.name, None)
-                content = tar.extractfile(entry) if target else None
-                if target and content:
-                    target.write_bytes(content.read())
-        if wanted and self.rewritten:
-            images = {row.image for row in self.rows if row.path in wanted}
-            raise erased(f"{len(images)} of the dataset's images, {min(images)} among them")
-        if wanted:
-            raise Rejected(
-                "dataset.archive_incomplete", f"{self.rows[0].archive} lacks {min(wanted)}", "Build a new dataset."
-            )
-        self.path.unlink()
+    async def do(self, manifest: Manifest) -> None:
+        """Lay every archive out that is not there yet."""
+        there = await self._there(manifest)
+        archives = (rows for rows in manifest.by_archive() if rows[0].archive not in there)
+        taking = asyncio.Lock()
+
+        async def work() -> None:
+            while True:
+                async with taking:
+                    rows = await asyncio.to_thread(next, archives, None)
+                if rows is None:
+                    return
+                await self._lay_out(rows, pool)
+
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="unpacking") as pool:  # none writes on afterwards
+            await _together([asyncio.create_task(work()) for _ in range(AT_ONCE)])
+
+    async def _there(self, manifest: Manifest) -> set[str]:
+        """Return the archives that an interrupted run laid out, and remove what else it left."""
+        noted = await asyncio.to_thread(self.on_disk, self.laying.begin)
+        for archive in list(noted):
+            if await patiently(self.health, STORE, partial(self.blobs.head, archive)) is None:
+                del noted[archive]  # something in it may have been erased meanwhile
+        return await asyncio.to_thread(self.on_disk, lambda: self._kept(manifest, noted))
+
+    def _kept(self, manifest: Manifest, noted: Mapping[str, str]) -> set[str]:
+        archives: set[str] = set()
+        files: set[str] = set()
+        for rows in manifest.by_archive() if noted else ():
+            labels = noted.get(rows[0].archive)
+            found = places(rows, self.twice)
+            if labels is not None and self.laying.holds(found, labels):
+                archives.add(rows[0].archive)
+                files.update(file for one in found for file in (one.image, one.labels))
+        self.laying.keep_only(files)
+        self._tell(len(files) // 2)
+        return archives
+
+    async def _lay_out(self, rows: list[Row], pool: ThreadPoolExecutor) -> None:
+        loop, first = asyncio.get_running_loop(), rows[0]
+        found = places(rows, self.twice)
+
+        async def read(where: FileRef, rewritten: bool) -> str:
+            unpacking = Unpacking(str(self.laying.directory), found, self.rules, where, rewritten)
+            for start in range(0, where.size_bytes, PIECE_BYTES):
+                end = min(start + PIECE_BYTES, where.size_bytes)
+                piece = await patiently(self.health, STORE, partial(_piece, self.blobs, where, start, end))
+                await loop.run_in_executor(pool, self.on_disk, partial(unpacking.take, piece))
+            return await loop.run_in_executor(pool, unpacking.finish)
+
+        archive = FileRef(key=first.archive, sha256=first.archive_sha256, size_bytes=first.archive_bytes)
+        labels = await patiently(self.health, STORE, lambda: follow_archive(self.blobs, archive, read))
+        self.on_disk(lambda: self.laying.note(archive.key, labels))
+        self._tell(len(rows))
+
+    def on_disk(self, work: Callable[[], T]) -> T:
+        """Do what may fail for want of room or rights, and say so then."""
+        with writing(self.laying.directory, DISK_HINT):
+            return work()
+
+    def _tell(self, more: int) -> None:
+        self.done += more
+        if self.told is not None and more:
+            self.told(self.done, self.total)
 
 
-def _fetch_next(
-    blobs: Blobs, health: Health, archives: Iterator[list[Row]], directory: Path
-) -> asyncio.Task[_Fetched | None]:
-    async def fetch() -> _Fetched | None:
-        rows = await asyncio.to_thread(next, archives, None)
-        if rows is None:
-            return None
-        row = rows[0]
-        archive = FileRef(key=row.archive, sha256=row.archive_sha256, size_bytes=row.archive_bytes)
-        path = directory / f".{PurePosixPath(row.archive).name}"
-        rewritten = await patiently(health, STORE, lambda: download_archive(blobs, archive, path))
-        return _Fetched(path, rows, rewritten)
-
-    return asyncio.create_task(fetch())
+async def _together(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for all; when one fails, end the others and raise its error."""
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _targets(rows: list[Row], directory: Path) -> Iterator[tuple[str, Path]]:
-    """Return (member of the archive, file to write) for images and labels."""
-    for row in rows:
-        folder, member = directory / row.split, PurePosixPath(row.path)
-        yield row.path, folder / "images" / member.name
-        yield str(member.with_suffix(".txt")), folder / "labels" / f"{member.stem}.txt"
+async def _piece(blobs: Blobs, file: FileRef, start: int, end: int) -> bytes:
+    try:
+        return await blobs.get_range(file.key, start, end)
+    except BlobNotFound as error:
+        raise Rejected("object.missing", f"the store has no {file.key}", HINT) from error
 
 
-def _begin(directory: Path, splits: Sequence[Split]) -> None:
-    if directory.exists():
-        shutil.rmtree(directory)
-    for split in splits:
-        (directory / split / "images").mkdir(parents=True)
-        (directory / split / "labels").mkdir()
+def _stems_of_several(manifest: Manifest) -> frozenset[str]:
+    """Return the stems that several samples share: 64 bits of an image's digest can be made to meet."""
+    stems = pc.replace_substring_regex(manifest.table["path"].cast(pa.string()), r"\.[^.]*$", "")
+    counted = pc.value_counts(stems)
+    return frozenset(counted.field("values").filter(pc.greater(counted.field("counts"), 1)).to_pylist())
 
 
-def _data_yaml(description: DatasetDescription, directory: Path, splits: Sequence[Split]) -> str:
-    folders: dict[str, str] = {split: f"{split}/images" for split in splits}
-    names = dict(enumerate(description.class_schema.classes))
-    content: dict[str, object] = {"path": str(directory.resolve()), **folders, "names": names}
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+def _finish(laying: LayingOut, said: DatasetDescription, manifest: Manifest, twice: frozenset[str]) -> None:
+    folders: dict[str, str] = {split: f"{split}/images" for split in laying.splits}
+    names = dict(enumerate(said.class_schema.classes))
+    content: dict[str, object] = {"path": str(laying.directory.resolve()), **folders, "names": names}
+    (laying.directory / DATA).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    with (laying.directory / MEDIA).open("w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file)
+        lines.writerow(("image", "medium"))
+        lines.writerows((place(row, twice).image.rpartition("/")[2], row.medium) for row in manifest.rows())
+    laying.finish()

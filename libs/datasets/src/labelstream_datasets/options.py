@@ -67,6 +67,8 @@ class LabelRules:
 
     def apply(self, shapes: Iterable[Shape]) -> tuple[Shape, ...]:
         """Return the shapes as the dataset has them."""
+        if self.changes_nothing:
+            return tuple(shapes)
         return tuple(
             shape.model_copy(update={"class_id": new_id})
             for shape in shapes
@@ -92,7 +94,7 @@ def rules_digest(options: DatasetOptions) -> str | None:
         return None
     classes = None if options.classes is None else sorted(map(_key, options.classes))
     merge = sorted([_key(old), _key(new)] for old, new in options.merge.items())
-    return digest_of([classes, merge, options.min_box_area_percent])
+    return digest_of([classes, merge, float(options.min_box_area_percent)])  # read back from JSON, 0 is 0.0
 
 
 def _taken(targets: list[str], wanted: tuple[str, ...] | None) -> list[str]:

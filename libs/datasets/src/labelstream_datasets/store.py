@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from labelstream import keys
 from labelstream.blobs.ports import Blobs
@@ -11,6 +11,7 @@ from labelstream.events.training import DatasetRef
 from labelstream.values import FileRef, sha256_hex
 from labelstream_datasets.description import DESCRIPTION, MANIFEST, DatasetDescription
 from labelstream_datasets.manifest import Manifest
+from labelstream_datasets.published import Published, packed
 
 
 @dataclass(frozen=True)
@@ -19,14 +20,19 @@ class BuiltDataset:
 
     description: DatasetDescription
     manifest: Manifest
+    published: Published = field(default_factory=dict)
 
 
 async def store(blobs: Blobs, built: BuiltDataset) -> DatasetRef:
-    """Write the manifest and `dataset.json` unless they are there; return what is stored. Raises Unavailable."""
+    """Write the manifest, the published lists and `dataset.json` unless they are there; return what is stored.
+
+    Raises Unavailable.
+    """
     description = built.description
     parquet = await asyncio.to_thread(built.manifest.to_parquet)
     manifest = await _create(blobs, keys.dataset(description.project, description.id, MANIFEST), parquet)
-    complete = description.model_copy(update={"manifest": manifest})
+    published = await _create_published(blobs, built) if built.published else None
+    complete = description.model_copy(update={"manifest": manifest, "published": published})
     key = keys.dataset(description.project, description.id, DESCRIPTION)
     return DatasetRef(
         id=description.id,
@@ -35,6 +41,12 @@ async def store(blobs: Blobs, built: BuiltDataset) -> DatasetRef:
         samples={split: count.samples for split, count in description.counts.items()},
         test_images=description.count("test").images,
     )
+
+
+async def _create_published(blobs: Blobs, built: BuiltDataset) -> FileRef:
+    data = packed(built.published)
+    name = f"published-{sha256_hex(data)[:16]}.json"
+    return await _create(blobs, keys.dataset(built.description.project, built.description.id, name), data)
 
 
 async def _create(blobs: Blobs, key: str, data: bytes) -> FileRef:

@@ -145,8 +145,13 @@ class Ingest:
         checked = check_boxes(submission.boxes, self.box_tolerance)
         if submission.image is None:
             return Content(None, checked)
-        stored = await self.pictures.store(submission.image, partial(self.trust.check_room, self.view))
+        stored = await self.pictures.store(
+            submission.image, partial(self.trust.check_room, self.view), self._is_recorded
+        )
         return Content(stored.image, checked, stored.notes)
+
+    def _is_recorded(self, sha256: str) -> bool:
+        return self.view.image_medium(self.trust.project, sha256) is not None
 
     # ---- receipts
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
-from augmenter.domain import Batch, Limits, Sample
-from labelstream.events.annotation import Annotation, AnnotationErased, AnnotationSettled, Outcome
+from augmenter.domain import Batch, Limits, Sample, modes_of
+from labelstream.events.annotation import Annotation, AnnotationErased, AnnotationSettled
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.events.envelope import Envelope
 
 ContentAt = Callable[[str, int], Annotation | None]  # of the annotation (name) as of (offset); None: erased since
+ModesAt = Callable[[int], Mapping[tuple[int, str], int]]  # (class id, mode) → class id, as of (offset)
 STATES = {"recorded", "edited", "validated"}  # the outcomes that can leave an annotation validated
 
 
@@ -17,13 +18,20 @@ class Batching:
     """Collects what was validated, until the batch is full or old."""
 
     def __init__(
-        self, project: str, first: int, limits: Limits, content_at: ContentAt, done: Callable[[tuple[str, str]], bool]
+        self,
+        project: str,
+        first: int,
+        limits: Limits,
+        content_at: ContentAt,
+        done: Callable[[tuple[str, str]], bool],
+        modes_at: ModesAt = lambda _: {},
     ) -> None:
         """Begin at offset `first`; content (image digest, labels digest) that is `done` already is passed over."""
         self._project = project
         self._limits = limits
         self._content_at = content_at
         self._done = done
+        self._modes_at = modes_at
         self._begin(first)
 
     def _begin(self, first: int) -> None:
@@ -40,34 +48,41 @@ class Batching:
         """The first offset that the batch answers."""
         return self._first
 
+    def __len__(self) -> int:
+        """Return how many samples wait for the batch to close."""
+        return len(self._samples)
+
+    def validated(self, offset: int, envelope: Envelope | None) -> list[Sample]:
+        """Return what an event validates, whether or not it was augmented already; changes nothing."""
+        return [sample for sample, _ in self._validated(offset, envelope)]
+
     def add(self, offset: int, envelope: Envelope | None, now: float) -> None:
         """Take the next event of the stream, of whatever project and type, at the time `now` (seconds)."""
         if self._since is None:
             self._since = now
         self._last = offset
-        if envelope is None or envelope.project != self._project:
-            return
-        if isinstance(envelope.event, AnnotationSettled):
-            for outcome in envelope.event.outcomes:
-                self._take(offset, outcome)
-        elif isinstance(envelope.event, AnnotationErased):
+        for sample, erased in self._validated(offset, envelope):
+            if erased:
+                self._erased_samples.append(sample)
+            elif sample.content not in self._samples and not self._done(sample.content):
+                self._samples[sample.content] = sample
+                self._size_bytes += sample.image.size_bytes
+        if envelope is not None and envelope.project == self._project and isinstance(envelope.event, AnnotationErased):
             self._erase(envelope.event)
 
-    def _take(self, offset: int, outcome: Outcome) -> None:
-        if outcome.outcome not in STATES or not outcome.validated or outcome.name is None:
+    def _validated(self, offset: int, envelope: Envelope | None) -> Iterator[tuple[Sample, bool]]:
+        """Give each content that the event validates, and whether it was erased since."""
+        if envelope is None or envelope.project != self._project or not isinstance(envelope.event, AnnotationSettled):
             return
-        known = self._content_at(outcome.name, offset)
-        content = outcome.annotation or known
-        if content is None:
-            return  # a validation of what was erased since; of its content nothing is left
-        sample = Sample(outcome.name, offset, content.image, content.labels, content.shapes)
-        if known is None:
-            self._erased_samples.append(sample)
-            return
-        if sample.content in self._samples or self._done(sample.content):
-            return
-        self._samples[sample.content] = sample
-        self._size_bytes += sample.image.size_bytes
+        for outcome in envelope.event.outcomes:
+            if outcome.outcome not in STATES or not outcome.validated or outcome.name is None:
+                continue
+            known = self._content_at(outcome.name, offset)
+            content = outcome.annotation or known
+            if content is not None:  # else a validation of what was erased since; of its content nothing is left
+                modes = modes_of(content.shapes, self._modes_at(offset))
+                sample = Sample(outcome.name, offset, content.image, content.labels, content.shapes, modes)
+                yield sample, known is None
 
     def _erase(self, event: AnnotationErased) -> None:
         gone = [sample for sample in self._samples.values() if sample.image.sha256 in event.images]
@@ -83,7 +98,7 @@ class Batching:
 
     @property
     def _has_enough(self) -> bool:
-        return len(self._samples) >= self._limits.count or self._size_bytes >= self._limits.size_bytes
+        return self._limits.reached(len(self._samples), self._size_bytes)
 
     def closes_in_s(self, now: float) -> float | None:
         """Return the seconds until the batch is old (0: it is); None while no event has come."""

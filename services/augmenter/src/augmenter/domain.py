@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from labelstream.events.annotation import ImageRef
 from labelstream.labels import Shape
 from labelstream.values import digest_of
+
+Mode = tuple[int, str, int]  # a class id, a weather mode, and the id of that class in the mode
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Sample:
     image: ImageRef
     labels: str  # digest of the shapes
     shapes: tuple[Shape, ...]
+    modes: tuple[Mode, ...] = ()  # of its own classes, when the recipe follows modes
 
     @property
     def content(self) -> tuple[str, str]:
@@ -33,6 +36,10 @@ class Limits:
     count: int = 64  # samples
     size_bytes: int = 32 << 20  # of original images; the archive has about eight times as much
     age_s: float = 10.0  # since the batch's first event was read
+
+    def reached(self, count: int, size_bytes: int) -> bool:
+        """Say whether so many samples, with so many bytes of images, are enough."""
+        return count >= self.count or size_bytes >= self.size_bytes
 
 
 @dataclass(frozen=True)
@@ -53,15 +60,26 @@ def chunks(samples: Sequence[Sample], limits: Limits) -> Iterator[tuple[Sample, 
     chunk: list[Sample] = []
     size = 0
     for sample in samples:
-        if chunk and (len(chunk) >= limits.count or size + sample.image.size_bytes > limits.size_bytes):
-            yield tuple(chunk)
-            chunk, size = [], 0
         chunk.append(sample)
         size += sample.image.size_bytes
+        if limits.reached(len(chunk), size):
+            yield tuple(chunk)
+            chunk, size = [], 0
     if chunk:
         yield tuple(chunk)
 
 
 def archive_digest(samples: Iterable[Sample], recipe: str) -> str:
     """Name an archive by what goes into it."""
-    return digest_of([recipe, [list(sample.content) for sample in samples]])
+    return digest_of([recipe, [_named(sample) for sample in samples]])
+
+
+def _named(sample: Sample) -> list[object]:
+    modes = [list(mode) for mode in sample.modes]
+    return [*sample.content, modes] if modes else [*sample.content]
+
+
+def modes_of(shapes: Iterable[Shape], known: Mapping[tuple[int, str], int]) -> tuple[Mode, ...]:
+    """Return the modes of the classes that these shapes have, in order."""
+    ids = {shape.class_id for shape in shapes}
+    return tuple(sorted((plain, mode, to) for (plain, mode), to in known.items() if plain in ids))

@@ -15,6 +15,7 @@ class _Shelved:
 
     last: int  # it answers offsets up to this one
     images: bytes  # the digests of those that it shows, 32 bytes each
+    own: bool  # of the recipe that is asked for
 
 
 class Done:
@@ -48,6 +49,10 @@ class Done:
         """Say whether an event named the archive with this key, and none said that it is gone."""
         return archive in self._archives
 
+    def own_archives(self) -> list[str]:
+        """Return the keys of the archives of this recipe that must be there."""
+        return [key for key, shelved in self._archives.items() if shelved.own]
+
     def showing(self, images: Collection[str], before: int) -> list[str]:
         """Return the keys of the archives that answer offsets below `before` and show one of the images."""
         wanted = {bytes.fromhex(image) for image in images}
@@ -69,7 +74,7 @@ class Done:
             old = self._archives.pop(one.archive, None)
             if old is not None and one.by is not None:
                 left = b"".join(image for image in _split(old.images) if image not in gone)
-                self._archives[one.by.key] = _Shelved(old.last, left)
+                self._archives[one.by.key] = _Shelved(old.last, left, old.own)
 
     def _shelve(self, event: BatchAugmented) -> None:
         archives = [event.archive, *event.more_archives] if event.archive else []
@@ -77,7 +82,7 @@ class Done:
         for member in event.members:
             shown[member.archive].append(member)
         for archive, members in zip(archives, shown, strict=True):
-            self._archives[archive.key] = _Shelved(event.input.last, _images(members))
+            self._archives[archive.key] = _Shelved(event.input.last, _images(members), event.recipe == self._recipe)
 
 
 def _images(members: Sequence[Member]) -> bytes:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from augmenter.answering import Answering
-from augmenter.batching import Batching, ContentAt
+from augmenter.batching import Batching, ContentAt, ModesAt
 from augmenter.done import Done
-from augmenter.erasing import Eraser
 from augmenter.handler import SOURCE, Augmenter
+from augmenter.line import Line
+from augmenter.lost import refuse_lost_archives
+from augmenter.metrics import COLLECTED
+from augmenter.modes import schema_modes
+from augmenter.store import Store
 from labelstream.batches import WholeBatches
 from labelstream.errors import Misconfigured, Rejected
 from labelstream.events.annotation import Annotation
@@ -23,6 +28,8 @@ from labelstream.streams.journal import Journal
 from labelstream.streams.message import Delivery
 from labelstream.streams.ports import Broker
 from labelstream.view import AnnotationView
+
+BUSY_PAUSE_S = 0.1
 
 
 def publisher_name(project: str, recipe: str) -> str:
@@ -37,29 +44,43 @@ class Pipeline:
     project: str
     broker: Broker
     augmenter: Augmenter
+    store: Store
     view_path: Path
-    health: Health
+    batches_ahead: int = 2  # under way at a time
+
+    @property
+    def health(self) -> Health:
+        """What waits for the broker and the store."""
+        return self.store.health
 
     async def run(self) -> None:
         """Work until cancelled."""
-        recipe = self.augmenter.recipe.digest
-        publisher = publisher_name(self.project, recipe)
-        done = Done(self.project, recipe)
-        whole = WholeBatches(done.fold, self.augmenter.blobs, self.health)
+        recipe = self.augmenter.recipe
+        publisher = publisher_name(self.project, recipe.digest)
+        done = Done(self.project, recipe.digest)
+        whole = WholeBatches(done.fold, self.store.blobs, self.health)
         journal = Journal(self.broker, BATCH_EVENTS, [publisher], whole, self.health)
         view = AnnotationView(self.view_path)
         try:
             self.health.waiting(publisher, "reading back what was augmented")
             first = (await journal.open())[publisher]  # publishing ids are the last offset answered + 1
             await whole.fetch()
+            await refuse_lost_archives(self.store, self.project, done)
             await self._catch_up(view, first)
+            modes = await self._modes(view)
             self.health.ready(publisher)
-            batching = Batching(self.project, first, self.augmenter.limits, self._content_of(view), done)
-            answering = Answering(self.augmenter, Eraser(self.augmenter.store), done, whole, journal, publisher)
-            await self._follow(view, batching, answering)
+            batching = Batching(self.project, first, self.augmenter.limits, self._content_of(view), done, modes)
+            answering = Answering(self.augmenter, self.store, done, whole, journal, publisher)
+            async with asyncio.TaskGroup() as tasks:
+                await self._follow(view, batching, Line(answering, tasks, self.batches_ahead))
         finally:
             await journal.close()
             view.close()
+
+    async def _modes(self, view: AnnotationView) -> ModesAt:
+        if not self.augmenter.recipe.follow_modes:
+            return lambda _: {}
+        return await schema_modes(self.project, view, self.store.blobs, self.health)
 
     def _content_of(self, view: AnnotationView) -> ContentAt:
         def content_at(name: str, offset: int) -> Annotation | None:
@@ -95,20 +116,28 @@ class Pipeline:
             await reader.close()
         view.commit()
 
-    async def _follow(self, view: AnnotationView, batching: Batching, answering: Answering) -> None:
+    async def _follow(self, view: AnnotationView, batching: Batching, line: Line) -> None:
         reader = self.broker.reader(ANNOTATION_EVENTS, batching.first or "first")
         try:
             while True:
-                left = batching.closes_in_s(time.monotonic())
-                for delivery in await reader.read(wait_s=1.0 if left is None else min(1.0, left)):
-                    batching.add(delivery.offset, _apply(view, delivery), time.monotonic())
+                for delivery in await reader.read(wait_s=self._wait_s(batching, line)):
+                    envelope = _apply(view, delivery)
+                    if line.holds(batching.validated(delivery.offset, envelope)):
+                        await line.drain()  # so that whether it is done already does not hang on how fast we are
+                    batching.add(delivery.offset, envelope, time.monotonic())
                     if batching.is_full:
-                        await answering.answer(batching.close())
-                if batching.closes_in_s(time.monotonic()) == 0:
-                    await answering.answer(batching.close())
+                        await line.put(batching.close())
+                if line.has_room and batching.closes_in_s(time.monotonic()) == 0:
+                    await line.put(batching.close())
                     view.commit()
+                COLLECTED.labels(self.project).set(len(batching))
         finally:
             await reader.close()
+
+    def _wait_s(self, batching: Batching, line: Line) -> float:
+        """Return how long to wait for events; a batch that is old, but must wait, goes on collecting."""
+        left = batching.closes_in_s(time.monotonic())
+        return 1.0 if left is None else min(1.0, left if line.has_room else max(left, BUSY_PAUSE_S))
 
 
 def _apply(view: AnnotationView, delivery: Delivery) -> Envelope | None:

@@ -5,152 +5,124 @@ from __future__ import annotations
 import functools
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, StrictBool, StringConstraints, model_validator
 
+from augmenter.recipe_file import read_yaml, validated
+from augmenter.transforms import KINDS, Data, Fraction, Quality, Transform, kind_of
 from labelstream.errors import Misconfigured
 from labelstream.values import digest_of
 
 # The libraries whose versions decide pixels.
 LIBRARIES = ("albumentations", "albucore", "numpy", "opencv-python-headless", "simplejpeg")
+PIXELS = 1  # raised when our own code (composing, light, weather) gives other pixels for the same words
+
+MOST_VARIANTS = 99
+
+Name = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=100)]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Group(Data):
+    """Variants that are made in the same way."""
+
+    count: int = Field(strict=True, ge=1, le=MOST_VARIANTS, description="how many variants")
+    mode: Name | None = Field(
+        None,
+        description="the mode of the classes on them, such as Wint or Night: with follow_modes, Truck → Truck(Wint)",
+    )
+    transforms: tuple[Transform, ...] = Field((), description="each is drawn for each variant, in this order")
 
 
-class _Transform(_Data):
-    p: float = Field(ge=0, le=1, description="probability that a variant gets it")
+class Recipe(Data):
+    """What is done to each image, and how the results are stored."""
 
+    name: Name
+    description: str = Field("", strict=True, description="what it is for; no part of what the recipe is")
+    jpeg_quality: Quality = 92
+    jpeg_subsampling: Literal[444, 422, 420] = Field(420, description="of colours; 444 keeps them all, for more bytes")
+    min_box_area_percent: float = Field(
+        0.01, strict=True, ge=0, le=100, description="of the image; a smaller box leaves a variant"
+    )
+    min_box_side: Fraction = Field(0.0, description="of the image's side; a box with a shorter one leaves a variant")
+    min_box_visible: Fraction = Field(
+        0.0, description="of the box; one of which the image's border leaves less leaves a variant"
+    )
+    follow_modes: StrictBool = Field(False, description="give the classes on a variant the mode of its group")
+    variants: tuple[Group, ...] = Field(description="beside the original, which is variant 0")
 
-class Flip(_Transform):
-    """Mirror left and right."""
+    @model_validator(mode="after")
+    def _modes_are_followed(self) -> Self:
+        said = [group.mode for group in self.variants if group.mode is not None]
+        if said and not self.follow_modes:
+            raise ValueError(f"the mode {said[0]!r} has no effect: add `follow_modes: true`, or leave the mode out")
+        if self.follow_modes and not said:
+            raise ValueError("follow_modes has no effect: no group of variants has a mode")
+        return self
 
-    kind: Literal["flip"]
+    @model_validator(mode="after")
+    def _are_not_too_many(self) -> Self:
+        if self.count > MOST_VARIANTS:
+            raise ValueError(f"{self.count} variants are too many: at most {MOST_VARIANTS} besides the original")
+        return self
 
-
-class BrightnessContrast(_Transform):
-    """Brighter or darker, harder or softer, by at most these fractions."""
-
-    kind: Literal["brightness_contrast"]
-    brightness: float = Field(0.2, ge=0, le=1)
-    contrast: float = Field(0.2, ge=0, le=1)
-
-
-class Affine(_Transform):
-    """Zoom, rotate and shear around the centre; what comes in from outside is black.
-
-    What is inside a box is not known, only that it touches all four sides. Its corners, turned by 35°,
-    span up to 1.4 times the box's side; an ellipse in the box spans what most things do. Loose boxes teach
-    a detector to draw loose boxes.
-    """
-
-    kind: Literal["affine"]
-    scale: tuple[float, float] = (0.8, 1.2)
-    rotate_deg: float = Field(35, ge=0, le=180)
-    shear_deg: float = Field(10, ge=0, le=45)
-    boxes_around: Literal["ellipse", "corners"] = "ellipse"
-
-    @field_validator("scale")
-    @classmethod
-    def _scale_is_a_range(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < value[0] <= value[1]:
-            raise ValueError("must be a range of positive numbers, the smaller first")
-        return value
-
-
-class MotionBlur(_Transform):
-    """Smear along a line of this many pixels (odd numbers)."""
-
-    kind: Literal["motion_blur"]
-    pixels: tuple[int, int] = (3, 7)
-
-    @field_validator("pixels")
-    @classmethod
-    def _pixels_are_odd(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if not 3 <= value[0] <= value[1] or not all(v % 2 for v in value):
-            raise ValueError("must be a range of odd numbers from 3, the smaller first")
-        return value
-
-
-class HueSaturation(_Transform):
-    """Shift hue, saturation and value by at most this much (of 180, 255 and 255)."""
-
-    kind: Literal["hue_saturation"]
-    hue: int = Field(20, ge=0, le=180)
-    saturation: int = Field(30, ge=0, le=255)
-    value: int = Field(20, ge=0, le=255)
-
-
-Transform = Annotated[Flip | BrightnessContrast | Affine | MotionBlur | HueSaturation, Field(discriminator="kind")]
-
-
-class Recipe(_Data):
-    """What is done to each image, in order, and how the results are stored."""
-
-    name: str
-    variants: int = Field(7, ge=0, le=99, description="beside the original, which is variant 0")
-    jpeg_quality: int = Field(92, ge=1, le=100)
-    min_box_area_percent: float = Field(0.01, ge=0, le=100, description="a smaller box leaves a variant")
-    transforms: tuple[Transform, ...] = ()
+    @property
+    def count(self) -> int:
+        """How many variants it makes, besides the original."""
+        return sum(group.count for group in self.variants)
 
     @functools.cached_property
     def digest(self) -> str:
-        """The recipe's identity: what it says, and the libraries that decide what its words mean in pixels."""
-        return digest_of([self.model_dump(mode="json"), {name: metadata.version(name) for name in LIBRARIES}])
+        """The recipe's identity: what it says, and the code and libraries that decide what its words mean in pixels."""
+        versions = {name: metadata.version(name) for name in LIBRARIES}
+        return digest_of([self.model_dump(mode="json", exclude={"description"}), PIXELS, versions])
+
+
+def shipped() -> tuple[str, ...]:
+    """Return the names of the recipes that come with the augmenter, the default first."""
+    names = sorted(Path(file.name).stem for file in resources.files("augmenter").joinpath("recipes").iterdir())
+    return ("default", *(name for name in names if name != "default"))
 
 
 def load_recipe(name_or_path: str) -> Recipe:
     """Read a recipe: a shipped one by its name, or a YAML file by its path.
 
-    Raises Misconfigured with one line for each fault: file, line and field.
+    Raises Misconfigured with one line for each fault: file, line, field, and what would do.
     """
-    if name_or_path.endswith((".yaml", ".yml")):
-        file, text = name_or_path, _read(Path(name_or_path))
-    else:
-        shipped = resources.files("augmenter").joinpath("recipes", f"{name_or_path}.yaml")
-        if not shipped.is_file():
-            raise Misconfigured(f"there is no shipped recipe {name_or_path!r}; name a .yaml file, or 'default'")
-        file, text = f"recipe {name_or_path}", shipped.read_text()
-    return parse_recipe(text, file)
+    shown = name_or_path if _is_file(name_or_path) else f"recipe {name_or_path}"
+    return parse_recipe(recipe_text(name_or_path), shown)
+
+
+def recipe_text(name_or_path: str) -> str:
+    """Return a recipe as it was written. Raises Misconfigured."""
+    if _is_file(name_or_path):
+        return _read(Path(name_or_path))
+    if name_or_path not in shipped():
+        raise Misconfigured(f"there is no recipe {name_or_path!r}: name a .yaml file, or one of {', '.join(shipped())}")
+    return resources.files("augmenter").joinpath("recipes", f"{name_or_path}.yaml").read_text("utf-8")
+
+
+def _is_file(name_or_path: str) -> bool:
+    return name_or_path.endswith((".yaml", ".yml"))
 
 
 def parse_recipe(text: str, file: str) -> Recipe:
     """Read a recipe from its YAML text; `file` names it in errors. Raises Misconfigured."""
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise Misconfigured(f"{file}:{line}: this is not YAML: {error.problem}") from error
-    if root is None or not isinstance(data, dict):
-        raise Misconfigured(f"{file}:1: a recipe is a mapping with name, variants and transforms")
-    try:
-        return Recipe.model_validate(data)
-    except ValidationError as error:
-        faults = [f"{file}:{_line(root, e['loc'])}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise Misconfigured("\n".join(faults)) from error
+    return validated(Recipe, read_yaml(text, file, "a recipe is a mapping with name and variants"), _fields_beside)
+
+
+def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
+    """Return the fields of the part of a recipe that `location` (of a field in it) is in."""
+    if "transforms" in location[:-1]:
+        kind = location[location.index("transforms") + 2]
+        return list(next(one for one in KINDS if kind_of(one) == kind).model_fields)
+    return list((Group if "variants" in location[:-1] else Recipe).model_fields)
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text("utf-8")
     except OSError as error:
         raise Misconfigured(f"the recipe {path} can't be read: {error.strerror}") from error
-
-
-def _line(node: yaml.Node, loc: tuple[int | str, ...]) -> int:
-    """Return the line of the deepest node that `loc` leads to."""
-    line = int(node.start_mark.line) + 1
-    for step in loc:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((k, v) for k, v in node.value if k.value == step), None)
-            if found is None:
-                continue  # a missing key, or pydantic's name of the chosen kind
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-    return line
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"the recipe {path} can't be read: it is not UTF-8 text") from error

@@ -45,7 +45,11 @@ class Store:
         """Remove an object; nothing happens when there is none."""
         await patiently(self.health, STORE, lambda: self.blobs.delete(key))
 
-    async def keys(self, prefix: str, suffix: str) -> list[str]:
+    async def has(self, key: str) -> bool:
+        """Say whether there is such an object."""
+        return await patiently(self.health, STORE, lambda: self.blobs.head(key)) is not None
+
+    async def keys(self, prefix: str, suffix: str = "") -> list[str]:
         """Return the keys that begin and end so."""
 
         async def found() -> list[str]:

@@ -22,11 +22,10 @@ from labelstream.events.training import (
 )
 from labelstream.jobs.desk import Desk, Standing
 from labelstream.jobs.ports import Job, JobQueue, Taken
-from labelstream.schemas.recorded import recorded_schema
 from labelstream.service.health import Health
 from labelstream.streams.journal import Journal
 from labelstream.view import AnnotationView
-from labelstream_datasets.build import DatasetPlan, build, store
+from labelstream_datasets.build import DatasetPlan, build, class_schema_at, store
 from labelstream_datasets.index import BatchIndex
 from labelstream_datasets.loading import load_description
 from trainer.check import Minimum, Refusal, check, warnings
@@ -129,10 +128,10 @@ class Decider:
             project=cut.project,
             cut=cut.offset,
             recipe=recipe,
-            class_schema=await recorded_schema(self.blobs, cut.project),
+            class_schema=await class_schema_at(self.view, self.blobs, cut.project, cut.offset),
             options=self.settings.dataset,
         )
-        dataset = await store(self.blobs, await build(self.view, self.index, plan))
+        dataset = await store(self.blobs, await build(self.view, self.index, plan, self.blobs))
         self.health.fact("dataset", {"id": dataset.id, "project": cut.project, "samples": dataset.samples})
         job = job_id(cut.project, dataset.id, self.recipe.digest)
         if cut.cause == "request":

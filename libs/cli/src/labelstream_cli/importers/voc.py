@@ -1,4 +1,4 @@
-"""PASCAL VOC: one XML file an image."""
+"""PASCAL VOC: one XML file an image. Corners are edges in pixels from 0, as today's tools write them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from labelstream_cli.importers.collecting import Collector, Corners
 from labelstream_cli.importers.files import images_below, name_of
 from labelstream_cli.importers.model import ImportedFolder
+from labelstream_cli.importers.yolo import listed_names
 
 LOOKS = "Annotations/*.xml and JPEGImages/"
 _ANNOTATIONS, _IMAGES = "Annotations", "JPEGImages"
@@ -23,7 +24,7 @@ def fits(folder: Path) -> bool:
 
 
 def read(folder: Path, collector: Collector) -> ImportedFolder:
-    """Read the folder. Classes come in the order of their names."""
+    """Read the folder. Classes come as classes.txt lists them, if it is there, and then in the order of their names."""
     images = {name_of(path, folder / _IMAGES): path for path in images_below(folder / _IMAGES)}
     annotations = folder / _ANNOTATIONS
     names: set[str] = set()
@@ -43,7 +44,7 @@ def read(folder: Path, collector: Collector) -> ImportedFolder:
         collector.add(name, image, boxes)
     for name in images:
         collector.leave_out(name, "image without labels", f"there is no file {name}.xml in {_ANNOTATIONS}")
-    return collector.finish(sorted(names))
+    return collector.finish([*(listed_names(folder) or ()), *sorted(names)])
 
 
 def _size(root: ET.Element, image: Path) -> tuple[float, float]:

@@ -4,6 +4,6 @@ It is rebuilt from the stream and can be thrown away.
 """
 
 from labelstream.view.annotations import AnnotationView
-from labelstream.view.entry import Entry, HeldMessage, Status, ToErase
+from labelstream.view.entry import Entry, HeldMessage, Home, Status, ToErase
 
-__all__ = ["AnnotationView", "Entry", "HeldMessage", "Status", "ToErase"]
+__all__ = ["AnnotationView", "Entry", "HeldMessage", "Home", "Status", "ToErase"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from labelstream.classes import ClassSchema
 from labelstream.events.annotation import AnnotationErased, AnnotationSettled
 from labelstream.events.envelope import Envelope
 from labelstream.values import Position
-from labelstream.view import erasing, queries, tables, waiting
+from labelstream.view import erasing, queries, reading, tables, waiting
 from labelstream.view.content import unpack
-from labelstream.view.entry import Entry, HeldMessage, Status, ToErase
+from labelstream.view.entry import Entry, HeldMessage, Home, Status, ToErase
 from labelstream.view.fold import Fold, short_key
 from labelstream.view.foreseeing import Foreseen
 
@@ -118,7 +118,7 @@ class AnnotationView:
 
     def entry(self, project: str, name: str, at: int | None = None) -> Entry | None:
         """Return the annotation as of offset `at` (now, if not given), or None when there was none."""
-        wanted = {"project": self._project(project), "name": name, "at": _NEWEST if at is None else at}
+        wanted = {**self._as_of(project, at), "name": name}
         row = self._connection.execute(queries.ENTRY, wanted).fetchone()
         if row is None:
             return None
@@ -141,15 +141,24 @@ class AnnotationView:
         }
 
     def validated(self, project: str, at: int | None = None) -> Iterator[Entry]:
+        """Stream the annotation that stands for each image, where only validated ones count; see `standing`."""
+        return self.standing(project, at)
+
+    def standing(self, project: str, at: int | None = None, *, unvalidated: bool = False) -> Iterator[Entry]:
         """Stream the annotation that stands for each image as of offset `at`: the newest validated one.
 
-        Ties (validated by one message) go to the first by name. Images come in the order in which
+        With `unvalidated`, an image that has none is stood for by the newest of the others, unless deleted.
+        Ties (settled by one message) go to the first by name. Images come in the order in which
         they were first recorded; each entry has the medium, and that medium's split, that its image
         was first recorded with. What is folded while this runs does not show, so any thread may iterate.
         """
         self.commit()
-        wanted = {"project": self._project(project), "at": _NEWEST if at is None else at}
-        return _validated(self._path, wanted)
+        return reading.standing(self._path, {**self._as_of(project, at), "unvalidated": unvalidated})
+
+    def homes(self, project: str, at: int | None = None) -> Iterator[Home]:
+        """Stream, by name, the media of the images that each annotation showed up to offset `at`, deleted or not."""
+        self.commit()
+        return reading.homes(self._path, self._as_of(project, at))
 
     def validations(self, project: str, after: int) -> list[int]:
         """Return the offsets after `after` at which an annotation was validated, or changed while it was."""
@@ -194,8 +203,8 @@ class AnnotationView:
     def class_schema(self, project: str, at: int | None = None) -> ClassSchema | None:
         """Return the class schema that messages gave the project up to offset `at`; None when none did."""
         row = self._connection.execute(
-            "SELECT json FROM class_schema WHERE project = ? AND offset <= ? ORDER BY offset DESC LIMIT 1",
-            (self._project(project), _NEWEST if at is None else at),
+            "SELECT json FROM class_schema WHERE project = :project AND offset <= :at ORDER BY offset DESC LIMIT 1",
+            self._as_of(project, at),
         ).fetchone()
         return _schema(row[0]) if row else None
 
@@ -220,6 +229,9 @@ class AnnotationView:
         ).fetchone()
         return row[0] if row else None
 
+    def _as_of(self, project: str, at: int | None) -> dict[str, int]:
+        return {"project": self._project(project), "at": _NEWEST if at is None else at}
+
     def _project(self, name: str) -> int:
         known = self._projects.get(name)
         if known is None:
@@ -233,12 +245,3 @@ class AnnotationView:
 @lru_cache(maxsize=16)
 def _schema(text: str) -> ClassSchema:
     return ClassSchema.model_validate_json(text)
-
-
-def _validated(path: Path, wanted: dict[str, int]) -> Iterator[Entry]:
-    with closing(tables.snapshot(path)) as connection:
-        for name, revision, offset, context, content, sha256, medium, split in connection.execute(
-            queries.VALIDATED, wanted
-        ):
-            annotation = unpack(context, content, sha256, medium).model_copy(update={"split": split})
-            yield Entry(name, revision, offset, validated=True, deleted=False, annotation=annotation)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from labelstream.events.annotation import Annotation, Asked, HeldEdit, ImageRef
-from labelstream.values import Position
+from labelstream.values import Position, Split
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,15 @@ class Entry(Status):
     """One annotation as it stood at an offset of `annotation-events`."""
 
     annotation: Annotation
+
+
+class Home(NamedTuple):
+    """A medium that an annotation's image belongs to: the one that the image was first recorded with."""
+
+    name: str
+    medium: str
+    split: Split | None  # that the producer published for the medium
+    order: int  # rises with the order in which contents were recorded
 
 
 @dataclass(frozen=True)

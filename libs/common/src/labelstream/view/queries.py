@@ -27,16 +27,18 @@ latest AS (
 )
 """
 
-# Of the annotations of one image the newest stands; of those that one message validated, the first by name.
-VALIDATED = f"""
+# Of the annotations of one image the newest validated one stands, else (where they count) the newest of the
+# others; of those that one message settled, the first by name.
+STANDING = f"""
 WITH {_LATEST},
 standing AS (
-  SELECT latest.*, content.image AS image, name.name AS text,
-    row_number() OVER (PARTITION BY content.image ORDER BY latest.offset DESC, name.name) AS place
+  SELECT latest.*, content.image AS image, name.name AS text, row_number() OVER (
+    PARTITION BY content.image ORDER BY latest.flags DESC, latest.offset DESC, name.name
+  ) AS place
   FROM latest JOIN content ON content.id = latest.content JOIN name ON name.id = latest.name
-  WHERE latest.flags = 1 AND name.project = :project
+  WHERE (latest.flags = 1 OR (latest.flags = 0 AND :unvalidated)) AND name.project = :project
 )
-SELECT standing.text, standing.revision, standing.offset, context.packed, content.packed,
+SELECT standing.text, standing.revision, standing.offset, standing.flags, context.packed, content.packed,
   image.sha256, medium.name, medium.split
 FROM standing
 JOIN content ON content.id = standing.content
@@ -46,6 +48,19 @@ JOIN medium ON medium.id = image.medium
 WHERE standing.place = 1
 ORDER BY standing.image
 """  # noqa: S608 - put together from constants
+
+# An annotation may have shown several images; the number grows with the order in which contents came.
+HOMES = """
+SELECT name.name, medium.name, medium.split, min(content.id)
+FROM change
+JOIN name ON name.id = change.name
+JOIN content ON content.id = change.content
+JOIN image ON image.id = content.image
+JOIN medium ON medium.id = image.medium
+WHERE name.project = :project AND change.offset <= :at
+GROUP BY name.id, medium.id
+ORDER BY name.name, medium.name
+"""
 
 VALIDATIONS = """
 SELECT change.offset FROM change JOIN name ON name.id = change.name

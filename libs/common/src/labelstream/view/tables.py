@@ -55,8 +55,9 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def snapshot(path: Path) -> sqlite3.Connection:
-    """Open the committed state for reading; what is written meanwhile does not show."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    """Open the committed state for reading, by one thread at a time; what is written meanwhile does not show."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     connection.execute("BEGIN")
     return connection
 

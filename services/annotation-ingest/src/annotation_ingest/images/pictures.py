@@ -40,10 +40,16 @@ class Pictures:
     max_bytes: int  # of an image file
     health: Health
 
-    async def store(self, image: bytes | ImageReference, check_room: Callable[[str, int], None]) -> Stored:
+    async def store(
+        self,
+        image: bytes | ImageReference,
+        check_room: Callable[[str, int], None],
+        is_recorded: Callable[[str], bool],
+    ) -> Stored:
         """Store an image; waits while the store is away. Raises Rejected.
 
-        `check_room(digest, size in bytes)` raises Rejected when it is not to be stored.
+        `check_room(digest, size in bytes)` raises Rejected when it is not to be stored; `is_recorded(digest)` says
+        whether a receipt names it already.
         """
         data = image if isinstance(image, bytes) else await self._fetched(image)
         self._check_size(len(data))
@@ -51,7 +57,7 @@ class Pictures:
         digest = sha256_hex(data)
         check_room(digest, len(data))
         key = keys.image(self.project, digest, picture.extension)
-        await patiently(self.health, STORE, lambda: self.blobs.create(key, data))
+        await self._keep(key, data, recorded=is_recorded(digest))
         found = ImageRef(
             key=key,
             sha256=digest,
@@ -61,6 +67,16 @@ class Pictures:
             height=picture.height,
         )
         return Stored(found, picture.notes)
+
+    async def _keep(self, key: str, data: bytes, *, recorded: bool) -> None:
+        """Write the object, unless it is there and a receipt names it.
+
+        One that lies there although no receipt names it was left by a message that was refused, or by a process that
+        died: `labelstream gc` may be about to remove it as too old. Written again, it is young.
+        """
+        etag = await patiently(self.health, STORE, lambda: self.blobs.create(key, data))
+        if etag is None and not recorded:
+            await patiently(self.health, STORE, lambda: self.blobs.put(key, data))
 
     async def _fetched(self, reference: ImageReference) -> bytes:
         """Copy the file, and hash the copy: what its owner does to the file meanwhile changes nothing."""

@@ -57,4 +57,10 @@ def _prepare() -> None:
 def _render(encoded: bytes, image: ImageRef, shapes: tuple[Shape, ...], recipe: Recipe, modes: Modes) -> Rendering:
     from augmenter.render import render  # noqa: PLC0415  # only workers pay for OpenCV and albumentations
 
-    return render(encoded, image, shapes, recipe, modes)
+    try:
+        return render(encoded, image, shapes, recipe, modes)
+    except Rejected:
+        raise
+    except Exception as error:  # whatever the libraries raise is this sample's own fault, and the others go on
+        reason = f"{type(error).__name__}: {error}"
+        raise Rejected("image.failed", reason, "Look at its boxes, or send it in another format.") from error

@@ -1,0 +1,1 @@
+"""labelstream gc: which objects nothing refers to, and removing them."""

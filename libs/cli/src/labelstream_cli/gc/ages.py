@@ -1,0 +1,38 @@
+"""Ages and sizes, as people write and read them."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+_AGE = re.compile(r"(\d+)\s*([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_UNITS = ("kB", "MB", "GB", "TB", "PB")
+
+
+def parse_age(text: str) -> timedelta:
+    """Read `7d`, `12h`, `0s`. Raises ValueError."""
+    found = _AGE.fullmatch(text.strip().lower())
+    if found is None:
+        raise ValueError(f"{text!r} is no age: write a whole number and s, m, h, d or w, such as 12h or 7d")
+    return timedelta(seconds=int(found[1]) * _SECONDS[found[2]])
+
+
+def age(span: timedelta) -> str:
+    """Return an age in its largest whole unit: `3 d`, `17 h`, `5 s`."""
+    seconds = max(0, int(span.total_seconds()))
+    unit = next((unit for unit in ("d", "h", "m") if seconds >= _SECONDS[unit]), "s")
+    return f"{seconds // _SECONDS[unit]} {'min' if unit == 'm' else unit}"
+
+
+def size(size_bytes: int) -> str:
+    """Return such as `812 B`, `3.4 MB`."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    value = float(size_bytes)
+    unit = ""
+    for unit in _UNITS:  # noqa: B007 -- the last one is what is meant
+        value /= 1000
+        if value < 999.95:
+            break
+    return f"{value:.1f} {unit}"

@@ -1,0 +1,302 @@
+"""What `labelstream dataset build` makes of what a person asks for, on doubles of broker and store."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from labelstream import keys
+from labelstream.blobs.memory import MemoryBlobs
+from labelstream.classes import ClassSchema
+from labelstream.errors import Misconfigured
+from labelstream.events.annotation import Annotation, AnnotationSettled, ImageRef, Outcome
+from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS, Event
+from labelstream.events.batch import BatchAugmented, LeftOut, Member, Range, Variant
+from labelstream.events.envelope import Envelope
+from labelstream.labels import Box, labels_digest
+from labelstream.service.health import Health
+from labelstream.streams.memory import MemoryBroker
+from labelstream.values import FileRef, Position, sha256_hex
+from labelstream_cli.datasets.build_view import show_made
+from labelstream_cli.datasets.catalogue import chosen
+from labelstream_cli.datasets.dry import ReadOnly
+from labelstream_cli.datasets.making import Made, Wanted, make, options_of
+from labelstream_cli.datasets.place import Place
+from labelstream_cli.datasets.reading import streams
+from labelstream_cli.reaching import not_told
+from labelstream_cli.running import CommandFailed
+from labelstream_datasets.options import DatasetOptions
+
+OLD, NEW = "a" * 64, "b" * 64  # recipes
+SCHEMA = ClassSchema(name="scenes", classes=("car", "truck"))
+TRAIN = DatasetOptions(ratios="100/0/0")
+ALIKE = "00000000000000ff"
+
+
+def annotation(number: int) -> Annotation:
+    digest = sha256_hex(f"image {number}".encode())
+    shapes = (Box(class_id=number % 2, x=0.5, y=0.5, w=0.2, h=0.1),)
+    image = ImageRef(
+        key=f"default/images/{digest}.jpg", sha256=digest, size_bytes=9, format="jpeg", width=96, height=64
+    )
+    return Annotation(
+        image=image, medium=f"film {number}", shapes=shapes, labels=labels_digest(shapes), schema_digest=SCHEMA.digest
+    )
+
+
+@dataclass
+class World:
+    """A project's streams and store, written event by event."""
+
+    place: Place
+    said: int = 0
+    covered: int = -1  # offset of annotation-events
+
+    async def say(self, event: Event) -> int:
+        self.said += 1
+        assert isinstance(self.place.broker, MemoryBroker)
+        await self.place.broker.ensure_stream(event.stream)
+        envelope = Envelope.of(event, source="test", answers=f"{self.said}", project="default")
+        await self.place.broker.publisher(event.stream, "test").publish([(self.said, envelope.to_message())])
+        offset = await self.place.broker.last_offset(event.stream)
+        assert offset is not None
+        return offset
+
+    async def record(self, number: int) -> int:
+        """Record the annotation `n<number>`, validated; return the offset."""
+        outcome = Outcome(
+            name=f"n{number}", outcome="recorded", revision=1, validated=True, annotation=annotation(number)
+        )
+        position = Position(stream="annotations", offset=self.said)
+        return await self.say(
+            AnnotationSettled(input=position, message_key=f"{self.said}", wire="native", outcomes=(outcome,))
+        )
+
+    async def augment(self, offsets: dict[int, int], recipe: str = OLD, *, refused: tuple[int, ...] = ()) -> None:
+        """Answer number → offset with two variants each, but those of `refused`; everything before is answered too."""
+        key = keys.archive("default", sha256_hex(f"{recipe} {sorted(offsets)}".encode()))
+        members, left_out = [], []
+        for number, offset in offsets.items():
+            content = annotation(number)
+            which: dict[str, Any] = {
+                "name": f"n{number}", "image": content.image.sha256, "labels": content.labels, "offset": offset,
+            }  # fmt: skip
+            if number in refused:
+                left_out.append(LeftOut(**which, reason="the image is torn"))
+                continue
+            variants = tuple(
+                Variant(variant=v, image_path=f"{number}_{v}.jpg", sha256=sha256_hex(b"pixels"), boxes=1)
+                for v in range(2)
+            )
+            members.append(Member(**which, variants=variants, phash=ALIKE))
+        last = max(offsets.values())
+        first = 0 if recipe == NEW else self.covered + 1
+        await self.place.blobs.put(key, b"archive")
+        await self.say(
+            BatchAugmented(
+                input=Range(stream=ANNOTATION_EVENTS, first=first, last=last),
+                recipe=recipe,
+                archive=FileRef.of(key, b"archive"),
+                members=tuple(members),
+                left_out=tuple(left_out),
+            )
+        )
+        self.covered = last
+
+    async def make(self, **how: Any) -> Made:
+        return await make(self.place, Wanted(**{"options": TRAIN, **how}))
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> World:
+    broker = MemoryBroker()
+    place = Place("default", broker, MemoryBlobs(), tmp_path / "cache", Health(), not_told)
+    for stream in (ANNOTATION_EVENTS, BATCH_EVENTS):
+        await broker.ensure_stream(stream)
+    await place.blobs.put(keys.class_schema("default"), SCHEMA.model_dump_json().encode())
+    return World(place)
+
+
+def names(made: Made) -> set[str]:
+    return {row.name for row in made.built.manifest.rows()}
+
+
+def shown(made: Made) -> str:
+    out = io.StringIO()
+    show_made(made, Console(file=out, width=100, highlight=False))
+    return out.getvalue()
+
+
+async def test_everything_that_is_augmented_is_taken(world: World) -> None:
+    offsets = {n: await world.record(n) for n in range(3)}
+    await world.augment(offsets)
+    late = await world.record(9)
+    made = await world.make()
+    assert names(made) == {"n0", "n1", "n2"}
+    assert (made.built.description.cut.offset, made.end) == (offsets[2], late)
+    assert f"{late - offsets[2]} later event" in shown(made)
+
+
+async def test_a_dataset_is_kept_under_its_name(world: World) -> None:
+    await world.augment({0: await world.record(0)})
+    made = await world.make(name="baseline")
+    stored = await chosen(world.place, made.built.description.id[:6])
+    assert stored.kept is not None
+    assert stored.kept.name == "baseline"
+    assert "kept as baseline" in shown(made)
+    again = await world.make()
+    assert (again.existed, again.as_json()["name"]) == (True, "baseline")
+    assert "existed already" in shown(again)
+
+
+async def test_a_dry_run_writes_nothing(world: World) -> None:
+    await world.augment({0: await world.record(0)})
+    before = [info.key async for info in world.place.blobs.list("")]
+    made = await world.make(dry_run=True)
+    assert [info.key async for info in world.place.blobs.list("")] == before
+    assert (made.kept, made.as_json()["stored"]) == (None, False)
+    assert "Nothing was stored" in shown(made)
+
+
+async def test_a_past_offset_takes_the_recipe_of_then(world: World) -> None:
+    offsets = {n: await world.record(n) for n in range(2)}
+    await world.augment({0: offsets[0]})
+    await world.augment({1: offsets[1]})
+    then = await world.make()
+    await world.augment(offsets, NEW)
+    assert (await world.make()).built.description.recipe == NEW
+    again = await world.make(at=offsets[1])
+    assert (again.built.description.recipe, again.built.description.id) == (OLD, then.built.description.id)
+    assert (await world.make(at=offsets[1], recipe="newest")).built.description.recipe == NEW
+    assert (await world.make(recipe="aaaa")).built.description.recipe == OLD
+
+
+async def test_a_recipe_that_nobody_used_is_answered_with_those_that_were(world: World) -> None:
+    await world.augment({0: await world.record(0)})
+    with pytest.raises(CommandFailed, match=OLD[:12]):
+        await world.make(recipe="cccc")
+
+
+async def test_an_offset_that_is_not_there_or_not_augmented_is_refused(world: World) -> None:
+    first = await world.record(0)
+    with pytest.raises(CommandFailed, match="nothing of the project default is augmented yet"):
+        await world.make()
+    await world.augment({0: first})
+    last = await world.record(1)
+    with pytest.raises(CommandFailed, match=f"augmented up to offset {first}, not yet up to {last}"):
+        await world.make(at=last)
+    with pytest.raises(CommandFailed, match=f"ends at offset {last}"):
+        await world.make(at=last + 5)
+
+
+async def test_nothing_annotated_and_an_unknown_project_are_told_apart(world: World) -> None:
+    with pytest.raises(CommandFailed, match="nothing is annotated yet"):
+        await world.make()
+    with pytest.raises(CommandFailed, match="nothing is known of the project harbour"):
+        await make(replace(world.place, project="harbour"), Wanted(TRAIN))
+
+
+async def test_a_dataset_with_nothing_in_it_is_refused(world: World) -> None:
+    await world.augment({1: await world.record(1)})
+    options = DatasetOptions(classes=("car",), drop_empty=True)
+    with pytest.raises(CommandFailed, match=r"would be empty.*only car"):
+        await world.make(options=options)
+
+
+async def test_images_that_lack_are_counted_by_reason_and_named(world: World) -> None:
+    offsets = {n: await world.record(n) for n in range(4)}
+    await world.augment(offsets, refused=(1, 3))
+    made = await world.make()
+    (missing,) = made.missing
+    assert (missing.reason, missing.images, missing.names) == ("the image is torn", 2, ("n1", "n3"))
+    assert "2 × the image is torn (n1, n3)" in shown(made)
+
+
+async def test_near_duplicates_in_different_splits_are_shown(world: World) -> None:
+    offsets = {n: await world.record(n) for n in range(2)}
+    await world.augment(offsets)
+    made = await world.make(published={"n0": "train", "n1": "test"})
+    assert made.near.across == 1
+    text = shown(made)
+    assert "1 pair of near duplicates in different splits" in text
+    assert "n0 (train)" in text
+    assert "n1 (test)" in text
+    assert "splits by published lists" in text
+
+
+async def test_an_unknown_class_is_answered_with_one_like_it(world: World) -> None:
+    await world.augment({0: await world.record(0)})
+    with pytest.raises(Misconfigured, match="did you mean truck"):
+        await world.make(options=DatasetOptions(classes=("trucks",)))
+
+
+async def test_what_was_read_is_not_read_again(world: World) -> None:
+    await world.augment({0: await world.record(0)})
+    heard: list[tuple[str, int]] = []
+
+    def tell(what: str, done: int, _total: int) -> None:
+        heard.append((what, done))
+
+    place = replace(world.place, tell=tell)
+    async with streams(place) as read:
+        assert read.view.entry("default", "n0") is not None
+    assert (ANNOTATION_EVENTS, 1) in heard
+    heard.clear()
+    async with streams(place) as read:
+        assert read.view.entry("default", "n0") is not None
+    assert ANNOTATION_EVENTS not in dict(heard)
+    await world.record(1)
+    async with streams(place) as read:
+        assert read.view.entry("default", "n1") is not None
+
+
+async def test_a_view_of_another_stream_is_thrown_away(world: World) -> None:
+    await world.augment({0: await world.record(0)})
+    async with streams(world.place):
+        pass
+    assert isinstance(world.place.broker, MemoryBroker)
+    world.place.broker.delete(ANNOTATION_EVENTS)
+    await world.record(7)
+    async with streams(world.place) as read:
+        assert read.view.entry("default", "n0") is None
+        assert read.view.entry("default", "n7") is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"ratios": "70/20"}, "--ratios: '70/20' is not three shares"),
+        ({"min_box_area_percent": 120.0}, "--min-box"),
+        ({"merge": {"van": "truck", "truck": "lorry"}}, "'truck' is merged into another class"),
+    ],
+    ids=["ratios", "min box", "merge"],
+)
+def test_an_option_that_can_not_be_is_named(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(Misconfigured, match=said):
+        options_of(given)
+
+
+def test_options_that_were_not_given_are_the_defaults() -> None:
+    assert options_of({"ratios": None, "classes": None, "drop_empty": None}) == DatasetOptions()
+
+
+async def test_a_store_that_is_only_read_takes_nothing(tmp_path: Path) -> None:
+    behind = MemoryBlobs()
+    await behind.put("there", b"content")
+    only = ReadOnly(behind)
+    assert await only.create("there", b"other") is None
+    assert await only.create("new", b"other") is not None
+    await only.put("there", b"other")
+    await only.delete("there")
+    (tmp_path / "file").write_bytes(b"other")
+    await only.upload(tmp_path / "file", "there")
+    await only.replace("there", b"other", "etag")
+    assert (await only.get("there")).data == b"content"
+    assert [info.key async for info in only.list("")] == ["there"]
+    await only.download("there", tmp_path / "down")
+    assert (tmp_path / "down").read_bytes() == await only.get_range("there", 0, 7)

@@ -1,0 +1,102 @@
+"""Where an export is written: a folder or a zip, whole or not at all, and never over something else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from labelstream.errors import Misconfigured
+from labelstream_datasets.disk import writing
+
+_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say: bytes must not depend on the clock
+_PLAIN_FILE = 0o100644 << 16
+_HINT = "Make room, or name a target on another disk"
+
+
+class Place(Protocol):
+    """Takes the files of an export, by path."""
+
+    def write(self, path: str, content: str) -> None:
+        """Write a text."""
+        ...
+
+    def copy(self, path: str, source: Path) -> None:
+        """Copy a file."""
+        ...
+
+
+@contextmanager
+def opened(target: Path) -> Iterator[Place]:
+    """Give a place that becomes `target` when the block ends without an error.
+
+    Raises Misconfigured when the target is there already or can't be written, Rejected when the disk is full.
+    """
+    _refuse_taken(target)
+    with writing(target, _HINT):
+        target.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.absolute().parent) as beside:
+            made = Path(beside) / target.name
+            if target.suffix.lower() == ".zip":
+                with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
+                    yield ZipPlace(archive)
+            else:
+                made.mkdir()
+                yield FolderPlace(made)
+            _refuse_taken(target)
+            made.rename(target)
+
+
+class FolderPlace:
+    """A folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def write(self, path: str, content: str) -> None:
+        """Write a text."""
+        self._made(path).write_text(content, encoding="utf-8", newline="")
+
+    def copy(self, path: str, source: Path) -> None:
+        """Copy a file; its time does not matter."""
+        shutil.copyfile(source, self._made(path))
+
+    def _made(self, path: str) -> Path:
+        target = self._root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+
+class ZipPlace:
+    """A zip that compresses nothing: photos do not shrink."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+
+    def write(self, path: str, content: str) -> None:
+        """Write a text."""
+        self._archive.writestr(_entry(path), content.encode())
+
+    def copy(self, path: str, source: Path) -> None:
+        """Copy a file."""
+        entry = _entry(path)
+        entry.file_size = source.stat().st_size
+        with source.open("rb") as file, self._archive.open(entry, "w") as into:
+            shutil.copyfileobj(file, into, 1 << 20)
+
+
+def _entry(path: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(path, _TIME)
+    entry.create_system, entry.external_attr = 3, _PLAIN_FILE  # as on Unix, whatever made it
+    return entry
+
+
+def _refuse_taken(target: Path) -> None:
+    empty = target.is_dir() and target.suffix.lower() != ".zip" and not any(target.iterdir())
+    if os.path.lexists(target) and not empty:
+        raise Misconfigured(f"{target} is there already: name another target, or remove it first")
