@@ -28,8 +28,8 @@ from labelstream.events.envelope import Envelope
 from labelstream.labels import Box, labels_digest
 from labelstream.values import FileRef, Position, Split, sha256_hex
 from labelstream.view import AnnotationView
-from labelstream_datasets.build import DatasetPlan, build, store
-from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.building.build import DatasetPlan, build, store
+from labelstream_datasets.building.index import BatchIndex
 from labelstream_datasets.manifest import Manifest
 
 ANNOTATIONS = int(os.environ.get("ANNOTATIONS", "125000"))

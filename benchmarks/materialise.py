@@ -37,10 +37,10 @@ from labelstream.labels import Box
 from labelstream.service.health import Health
 from labelstream.service.settings import StoreSettings
 from labelstream.values import FileRef, Position, sha256_hex
-from labelstream_datasets.archive import ArchiveWriter
+from labelstream_datasets.archives.contents import ArchiveWriter
 from labelstream_datasets.description import DatasetDescription, SplitCount
+from labelstream_datasets.layout.materialise import AT_ONCE, materialise
 from labelstream_datasets.manifest import Manifest, Row
-from labelstream_datasets.materialise import AT_ONCE, materialise
 from labelstream_datasets.store import BuiltDataset, store
 from labelstream_local.seaweedfs import WeedServer
 

@@ -27,8 +27,8 @@ from labelstream.streams.memory import MemoryBroker
 from labelstream.streams.ports import Broker
 from labelstream.values import sha256_hex
 from labelstream.view import AnnotationView
-from labelstream_datasets.build import DatasetPlan, build
-from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.building.build import DatasetPlan, build
+from labelstream_datasets.building.index import BatchIndex
 
 from .material import PROJECT, SCHEMA, Material
 

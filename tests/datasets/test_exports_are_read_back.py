@@ -26,7 +26,7 @@ from labelstream.values import SPLITS, Position, Split, sha256_hex
 from labelstream_cli.importers import ImportedFolder, published_splits, read_folder, unpacked
 from labelstream_datasets.description import DatasetDescription
 from labelstream_datasets.exports import FORMS, Form, export
-from labelstream_datasets.interrupted import FINISHED
+from labelstream_datasets.layout.interrupted import FINISHED
 
 TOLERANCE = 1e-6  # what stored labels are rounded to; every form holds that
 ODD = ("pick-up truck", 'a "quoted" one', "[brackets], {braces}: #1", "<b>&amp;</b>", "Панцир 装甲 🚛", "никем")

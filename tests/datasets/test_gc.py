@@ -30,11 +30,11 @@ from labelstream.view import AnnotationView
 from labelstream_cli.gc.streams import STREAMS
 from labelstream_cli.gc.survey import Rules, Survey, Surveyed
 from labelstream_cli.gc.sweeping import Swept, sweep
-from labelstream_datasets.archive import ArchiveWriter
-from labelstream_datasets.build import DatasetPlan, build
-from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.archives.contents import ArchiveWriter
+from labelstream_datasets.building.build import DatasetPlan, build
+from labelstream_datasets.building.index import BatchIndex
+from labelstream_datasets.layout.materialise import materialise
 from labelstream_datasets.loading import load_description, load_manifest
-from labelstream_datasets.materialise import materialise
 from labelstream_datasets.store import store
 from labelstream_local.rabbitmq import RabbitServer
 from labelstream_local.seaweedfs import WeedServer

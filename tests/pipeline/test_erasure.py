@@ -28,9 +28,9 @@ from labelstream.streams.amqp import decode
 from labelstream.values import sha256_hex
 from labelstream.view import AnnotationView
 from labelstream_cli.main import app
-from labelstream_datasets.build import BuiltDataset, DatasetPlan, build
-from labelstream_datasets.index import BatchIndex
-from labelstream_datasets.materialise import materialise
+from labelstream_datasets.building.build import BuiltDataset, DatasetPlan, build
+from labelstream_datasets.building.index import BatchIndex
+from labelstream_datasets.layout.materialise import materialise
 from labelstream_datasets.options import DatasetOptions
 from labelstream_datasets.store import store
 

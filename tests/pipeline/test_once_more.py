@@ -16,8 +16,8 @@ from labelstream.jobs.rabbitmq import RabbitJobQueue
 from labelstream.service.health import Health
 from labelstream.streams.amqp import decode
 from labelstream.view import AnnotationView
-from labelstream_datasets.build import DatasetPlan, build
-from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.building.build import DatasetPlan, build
+from labelstream_datasets.building.index import BatchIndex
 from labelstream_datasets.options import DatasetOptions
 from trainer.handler import REQUESTS
 

@@ -18,9 +18,9 @@ from labelstream_cli.datasets.compare_view import show_difference
 from labelstream_cli.datasets.options import splits_of
 from labelstream_cli.datasets.words import count, option_in_words, options_in_words, size, some
 from labelstream_cli.main import app
-from labelstream_datasets.diff import ChangedImage, ClassCount, Difference
+from labelstream_datasets.checking.diff import ChangedImage, ClassCount, Difference
+from labelstream_datasets.checking.verify import Finding, Lost, Verdict
 from labelstream_datasets.options import DatasetOptions
-from labelstream_datasets.verify import Finding, Lost, Verdict
 
 COMMANDS = ("build", "list", "show", "diff", "stats", "pull", "export", "verify", "forget")
 CUT = Position(stream=ANNOTATION_EVENTS, offset=40)

@@ -19,7 +19,7 @@ from labelstream_cli.gc.sweeping import CHUNK, Swept, sweep
 from labelstream_cli.gc.view import as_json, lines, show, show_swept
 from labelstream_cli.main import app
 from labelstream_cli.running import CommandFailed
-from labelstream_datasets.collected import Collected
+from labelstream_datasets.archives.collected import Collected
 
 from .gc_world import NEW, OLD, WEEK, World
 

@@ -24,8 +24,8 @@ from labelstream.events.envelope import Envelope
 from labelstream.labels import Box, Shape, labels_digest, yolo_lines
 from labelstream.values import FileRef, Position, digest_of, sha256_hex
 from labelstream.view import AnnotationView
-from labelstream_datasets.build import BuiltDataset, DatasetPlan, assemble, build
-from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.building.build import BuiltDataset, DatasetPlan, assemble, build
+from labelstream_datasets.building.index import BatchIndex
 
 RECIPE = "a" * 64
 VARIANTS = 3

@@ -17,8 +17,8 @@ from labelstream.events.envelope import Envelope
 from labelstream.labels import Box
 from labelstream.schemas.recorded import record_schema
 from labelstream.values import Position, sha256_hex
-from labelstream_datasets.build import BuiltDataset, DatasetPlan, build, class_schema_at
-from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.building.build import BuiltDataset, DatasetPlan, build, class_schema_at
+from labelstream_datasets.building.index import BatchIndex
 from labelstream_datasets.options import DatasetOptions
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from labelstream.labels import Box
 from labelstream.values import sha256_hex
-from labelstream_datasets.diff import compare, originals, unusual_options
+from labelstream_datasets.checking.diff import compare, originals, unusual_options
 from labelstream_datasets.options import DatasetOptions
 from labelstream_datasets.splits import Ratios
 from labelstream_datasets.store import BuiltDataset

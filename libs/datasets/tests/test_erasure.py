@@ -18,9 +18,9 @@ from labelstream.events.envelope import Envelope
 from labelstream.service.health import Health
 from labelstream.streams.memory import MemoryBroker
 from labelstream.values import FileRef, sha256_hex
-from labelstream_datasets.following import follow_batches
-from labelstream_datasets.index import BatchIndex
-from labelstream_datasets.materialise import FINISHED, materialise
+from labelstream_datasets.building.following import follow_batches
+from labelstream_datasets.building.index import BatchIndex
+from labelstream_datasets.layout.materialise import FINISHED, materialise
 from labelstream_datasets.store import store
 
 

@@ -14,7 +14,7 @@ from labelstream.errors import Misconfigured
 from labelstream.values import SPLITS, Position
 from labelstream_datasets.description import DatasetDescription
 from labelstream_datasets.exports import FORMS, Form, export
-from labelstream_datasets.interrupted import FINISHED
+from labelstream_datasets.layout.interrupted import FINISHED
 
 STEM = "0123456789abcdef-01234567"
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from labelstream.labels import Box
 from labelstream.values import Split
-from labelstream_datasets.build import BuiltDataset
+from labelstream_datasets.building.build import BuiltDataset
 from labelstream_datasets.options import DatasetOptions
 from labelstream_datasets.splits import Ratios
 

@@ -21,14 +21,14 @@ from labelstream.errors import Misconfigured, Rejected
 from labelstream.events.training import DatasetRef
 from labelstream.service.health import Health
 from labelstream.values import sha256_hex
-from labelstream_datasets.disk import write_file, writing
+from labelstream_datasets.archives.tar_stream import TarStream
+from labelstream_datasets.layout.disk import write_file, writing
+from labelstream_datasets.layout.materialise import FINISHED, materialise
+from labelstream_datasets.layout.unpacking import place, stem
 from labelstream_datasets.loading import load_description, load_manifest
 from labelstream_datasets.manifest import Manifest
-from labelstream_datasets.materialise import FINISHED, materialise
 from labelstream_datasets.options import DatasetOptions, LabelRules
 from labelstream_datasets.store import BuiltDataset, store
-from labelstream_datasets.tar_stream import TarStream
-from labelstream_datasets.unpacking import place, stem
 
 
 @pytest.fixture

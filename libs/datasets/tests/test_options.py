@@ -11,11 +11,11 @@ from labelstream.classes import ClassSchema
 from labelstream.errors import Misconfigured
 from labelstream.labels import Box
 from labelstream.values import sha256_hex
-from labelstream_datasets.build import DatasetPlan, build, plan_of
+from labelstream_datasets.archives.originals import ORIGINALS
+from labelstream_datasets.building.build import DatasetPlan, build, plan_of
+from labelstream_datasets.building.index import BatchIndex
 from labelstream_datasets.description import DatasetDescription
-from labelstream_datasets.index import BatchIndex
 from labelstream_datasets.options import DatasetOptions
-from labelstream_datasets.originals import ORIGINALS
 
 SCHEMA = ClassSchema(name="scenes", classes=("car", "truck", "person"))
 LARGE, SMALL = (0.5, 0.4), (0.1, 0.01)

@@ -9,10 +9,10 @@ from labelstream import keys
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.service.health import Health
 from labelstream.values import sha256_hex
-from labelstream_datasets.archive import contents_of, without
-from labelstream_datasets.materialise import materialise
+from labelstream_datasets.archives.contents import contents_of, without
+from labelstream_datasets.archives.originals import ONE_IN, ORIGINALS, Packer, grouped
+from labelstream_datasets.layout.materialise import materialise
 from labelstream_datasets.options import DatasetOptions
-from labelstream_datasets.originals import ONE_IN, ORIGINALS, Packer, grouped
 from labelstream_datasets.store import store
 
 EVERYTHING = DatasetOptions(validated_only=False)

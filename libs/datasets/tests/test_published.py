@@ -9,9 +9,9 @@ import pytest
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.errors import Misconfigured
 from labelstream.values import sha256_hex
-from labelstream_datasets.build import plan_of
+from labelstream_datasets.building.build import plan_of
+from labelstream_datasets.building.published import load_published, packed, published_of
 from labelstream_datasets.loading import load_description
-from labelstream_datasets.published import load_published, packed, published_of
 from labelstream_datasets.splits import Ratios, split_of
 from labelstream_datasets.store import store
 

@@ -13,9 +13,9 @@ from labelstream.errors import Unavailable
 from labelstream.events.annotation import ImageRef
 from labelstream.labels import Box, labels_digest
 from labelstream.values import Position, sha256_hex
-from labelstream_datasets.archive import ArchiveWriter
+from labelstream_datasets.archives.contents import ArchiveWriter
+from labelstream_datasets.checking.duplicates import near_duplicates
 from labelstream_datasets.description import DatasetDescription
-from labelstream_datasets.duplicates import near_duplicates
 from labelstream_datasets.manifest import Manifest, Row
 from labelstream_datasets.pictures import colour_of
 from labelstream_datasets.statistics import Original, Statistics, measure

@@ -13,10 +13,10 @@ from labelstream import keys
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.events.envelope import Envelope
 from labelstream.values import sha256_hex
+from labelstream_datasets.checking.verify import Rebuilt, Verdict, verify
 from labelstream_datasets.description import DESCRIPTION, MANIFEST, DatasetDescription
 from labelstream_datasets.loading import load_description
 from labelstream_datasets.store import BuiltDataset, store
-from labelstream_datasets.verify import Rebuilt, Verdict, verify
 
 COUNT = 6
 

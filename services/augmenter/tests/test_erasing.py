@@ -18,7 +18,7 @@ from labelstream.events.annotation import Outcome
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.events.batch import Rewritten
 from labelstream.values import FileRef, sha256_hex
-from labelstream_datasets.archive import contents_of, without
+from labelstream_datasets.archives.contents import contents_of, without
 
 OTHER = parse_recipe("name: other\nvariants: [{count: 2}]\n", "other")
 FOREIGN = b"no archive of ours"

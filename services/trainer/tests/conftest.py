@@ -30,7 +30,7 @@ from labelstream.streams.journal import Journal
 from labelstream.streams.memory import MemoryBroker
 from labelstream.values import FileRef, Position, Split, sha256_hex
 from labelstream.view import AnnotationView
-from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.building.index import BatchIndex
 from trainer.domain import JobBook
 from trainer.handler import NAME, REQUESTS, Decider
 from trainer.recipe import TrainingRecipe

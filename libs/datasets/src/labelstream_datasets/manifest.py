@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from labelstream.values import Split
-from labelstream_datasets.index import StoredVariant
+from labelstream_datasets.building.index import StoredVariant
 
 CHUNK = 1 << 16  # rows that are handled at once
 

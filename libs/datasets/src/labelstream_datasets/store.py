@@ -9,9 +9,9 @@ from labelstream import keys
 from labelstream.blobs.ports import Blobs
 from labelstream.events.training import DatasetRef
 from labelstream.values import FileRef, sha256_hex
+from labelstream_datasets.building.published import Published, packed
 from labelstream_datasets.description import DESCRIPTION, MANIFEST, DatasetDescription
 from labelstream_datasets.manifest import Manifest
-from labelstream_datasets.published import Published, packed
 
 
 @dataclass(frozen=True)

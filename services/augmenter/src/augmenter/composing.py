@@ -36,7 +36,8 @@ def composed(group: Group, min_visible: float) -> A.Compose:
         clip=True,
         filter_invalid_bboxes=True,
     )
-    return A.Compose([_BUILT[type(one)](one) for one in group.transforms] or [A.NoOp()], bbox_params=boxes)
+    built = [_BUILT[type(one)](one) for one in group.transforms]
+    return A.Compose([A.NoOp(), *built], bbox_params=boxes)  # it warns of boxes that nothing would move
 
 
 def _affine(one: kinds.Affine) -> A.Affine:

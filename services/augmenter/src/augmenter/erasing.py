@@ -13,7 +13,7 @@ from augmenter.store import Store
 from labelstream import keys
 from labelstream.events.batch import Rewritten
 from labelstream.values import FileRef, digest_of
-from labelstream_datasets.archive import shows, without
+from labelstream_datasets.archives.contents import shows, without
 
 log = structlog.get_logger()
 

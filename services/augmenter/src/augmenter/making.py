@@ -18,7 +18,7 @@ from labelstream.errors import Rejected
 from labelstream.events.annotation import ImageRef
 from labelstream.labels import Shape
 from labelstream.values import FileRef, sha256_hex
-from labelstream_datasets.archive import ArchiveWriter, Contents, contents_of
+from labelstream_datasets.archives.contents import ArchiveWriter, Contents, contents_of
 
 AHEAD = 3  # images for each process: one in it, and others ready for it
 

@@ -11,7 +11,7 @@ from labelstream.events.annotation import ImageRef
 from labelstream.jobs.ports import Job
 from labelstream.labels import Shape
 from labelstream.values import FileRef, Sha256, Value, digest_of
-from labelstream_datasets.archive import Contents
+from labelstream_datasets.archives.contents import Contents
 
 QUEUE = "jobs.augment"
 

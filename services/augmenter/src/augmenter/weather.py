@@ -44,7 +44,7 @@ class Fog(Own):
         """Return the image with it."""
         rng, (height, width) = self.random_generator, img.shape[:2]
         density, slope = rng.uniform(*self.said.density), rng.uniform(0, 0.5)
-        _, down = grid(width, height)
+        down = grid(width, height)[1]
         far = 1 - slope * (down - 0.3)
         banks = 1 + 0.35 * (_clouds(rng, width, height, 4) - 0.5)
         return veiled(

@@ -25,8 +25,8 @@ from labelstream.streams.rabbitmq import RabbitBroker
 from labelstream.view import AnnotationView
 from labelstream.view.foreign import discard_if_foreign
 from labelstream.view.snapshots import restore_snapshot
-from labelstream_datasets.following import follow_batches
-from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.building.following import follow_batches
+from labelstream_datasets.building.index import BatchIndex
 from trainer.domain import JobBook
 from trainer.handler import NAME, Decider
 from trainer.recipe import load_recipe

@@ -25,8 +25,8 @@ from labelstream.jobs.ports import Job, JobQueue, Taken
 from labelstream.service.health import Health
 from labelstream.streams.journal import Journal
 from labelstream.view import AnnotationView
-from labelstream_datasets.build import DatasetPlan, build, class_schema_at, store
-from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.building.build import DatasetPlan, build, class_schema_at, store
+from labelstream_datasets.building.index import BatchIndex
 from labelstream_datasets.loading import load_description
 from trainer.check import Minimum, Refusal, check, warnings
 from trainer.domain import JobBook, JobState, job_id

@@ -16,7 +16,7 @@ from labelstream.events.training import DatasetRef, Metrics
 from labelstream.jobs.worker import Attempt, TryAgain
 from labelstream.service.health import Health
 from labelstream.values import FileRef, Value
-from labelstream_datasets.materialise import materialise
+from labelstream_datasets.layout.materialise import materialise
 from trainer.engine.contract import ARCHITECTURE, WEIGHTS, Progress, TrainingSpec
 from trainer.engine.process import EngineFailedError, run_training
 from trainer.recipe import TrainingRecipe

@@ -15,7 +15,7 @@ from labelstream_cli.datasets.place import Place, Where, at_place
 from labelstream_cli.datasets.reading import require_project
 from labelstream_cli.datasets.uses import Uses, uses
 from labelstream_cli.running import Directory, Json, Project
-from labelstream_datasets.diff import unusual_options
+from labelstream_datasets.checking.diff import unusual_options
 from labelstream_local.layout import DEFAULT
 
 

@@ -9,7 +9,7 @@ from labelstream import keys
 from labelstream_cli.datasets.making import Made
 from labelstream_cli.datasets.tables import show_counts
 from labelstream_cli.datasets.words import SHORT, count, options_in_words, some
-from labelstream_datasets.duplicates import Duplicates, Likeness
+from labelstream_datasets.checking.duplicates import Duplicates, Likeness
 
 _MOST_PAIRS = 3
 

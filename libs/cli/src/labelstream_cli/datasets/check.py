@@ -18,9 +18,9 @@ from labelstream_cli.datasets.options import Dataset, Url
 from labelstream_cli.datasets.place import Place, Where, at_place
 from labelstream_cli.datasets.reading import Streams, require_project, streams
 from labelstream_cli.running import Directory, Json, Project
-from labelstream_datasets.build import build, plan_of
-from labelstream_datasets.published import load_published
-from labelstream_datasets.verify import Rebuilt, Verdict, verify
+from labelstream_datasets.building.build import build, plan_of
+from labelstream_datasets.building.published import load_published
+from labelstream_datasets.checking.verify import Rebuilt, Verdict, verify
 from labelstream_local.layout import DEFAULT
 
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from labelstream_cli.datasets.words import SHORT, count, size, some
-from labelstream_datasets.verify import Finding, Verdict
+from labelstream_datasets.checking.verify import Finding, Verdict
 
 _STYLES = {"erased": "yellow", "collected": "yellow"}
 _SAID = {"not_built": "not built again"}

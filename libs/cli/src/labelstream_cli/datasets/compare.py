@@ -15,7 +15,7 @@ from labelstream_cli.datasets.options import Dataset, Url
 from labelstream_cli.datasets.place import Place, Where, at_place
 from labelstream_cli.datasets.reading import require_project
 from labelstream_cli.running import Directory, Json, Project
-from labelstream_datasets.diff import Difference, compare
+from labelstream_datasets.checking.diff import Difference, compare
 from labelstream_datasets.loading import load_manifest
 from labelstream_datasets.store import BuiltDataset
 from labelstream_local.layout import DEFAULT

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from labelstream_cli.datasets.tables import plain_table
 from labelstream_cli.datasets.words import SHORT, count, option_in_words, some
-from labelstream_datasets.diff import ChangedImage, Difference
+from labelstream_datasets.checking.diff import ChangedImage, Difference
 
 _LEAK = (
     "split by the same ratios, salt and lists, yet {} between splits: a model of one dataset may be tested on "

@@ -19,7 +19,7 @@ from labelstream_cli.datasets.reading import require_project
 from labelstream_cli.datasets.words import SHORT, count
 from labelstream_cli.running import CommandFailed, Directory, Json, Project, failed
 from labelstream_datasets.exports import FORMS, Exported, Form, export
-from labelstream_datasets.materialise import materialise
+from labelstream_datasets.layout.materialise import materialise
 from labelstream_local.layout import DEFAULT
 
 

@@ -19,9 +19,9 @@ from labelstream_cli.datasets.place import Place
 from labelstream_cli.datasets.reading import Streams, schema_at, streams
 from labelstream_cli.datasets.words import SHORT, options_in_words
 from labelstream_cli.running import CommandFailed
-from labelstream_datasets.build import BuiltDataset, DatasetPlan, build, store
+from labelstream_datasets.building.build import BuiltDataset, DatasetPlan, build, store
+from labelstream_datasets.checking.duplicates import Duplicates, near_duplicates
 from labelstream_datasets.description import DESCRIPTION
-from labelstream_datasets.duplicates import Duplicates, near_duplicates
 from labelstream_datasets.options import DatasetOptions
 
 NEWEST = "newest"

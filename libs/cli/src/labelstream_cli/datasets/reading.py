@@ -26,8 +26,8 @@ from labelstream.view.snapshots import restore_snapshot
 from labelstream_cli.datasets.place import Place
 from labelstream_cli.reaching import event_in, last_offset, stored
 from labelstream_cli.running import ERRORS, CommandFailed
-from labelstream_datasets.build import class_schema_at
-from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.building.build import class_schema_at
+from labelstream_datasets.building.index import BatchIndex
 
 _WITHIN_S = 30.0  # a store that does not say what it has
 

@@ -19,7 +19,7 @@ from labelstream_cli.datasets.reading import Streams, require_project, streams
 from labelstream_cli.datasets.tables import show_counts
 from labelstream_cli.datasets.words import SHORT
 from labelstream_cli.running import Directory, Json, Project, failed
-from labelstream_datasets.diff import originals
+from labelstream_datasets.checking.diff import originals
 from labelstream_datasets.loading import load_manifest
 from labelstream_datasets.manifest import Manifest
 from labelstream_datasets.statistics import Original, Statistics, measure

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from labelstream_datasets.diff import unusual_options
+from labelstream_datasets.checking.diff import unusual_options
 from labelstream_datasets.options import DatasetOptions
 
 SHORT = 12  # digits of an id

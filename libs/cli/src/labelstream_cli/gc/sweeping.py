@@ -14,7 +14,7 @@ from labelstream_cli.gc.roots import Roots, Why
 from labelstream_cli.gc.survey import Survey
 from labelstream_cli.reaching import Tell, not_told
 from labelstream_cli.running import CommandFailed
-from labelstream_datasets.collected import Collected
+from labelstream_datasets.archives.collected import Collected
 
 CHUNK = 100  # objects that go between two looks at the streams
 _AT_ONCE = 8

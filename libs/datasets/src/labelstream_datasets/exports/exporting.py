@@ -14,7 +14,7 @@ from labelstream_datasets.description import DatasetDescription
 from labelstream_datasets.exports.forms import Azaion, Coco, Voc, Writer, Yolo
 from labelstream_datasets.exports.samples import check, samples
 from labelstream_datasets.exports.targets import Place, opened
-from labelstream_datasets.interrupted import MEDIA
+from labelstream_datasets.layout.interrupted import MEDIA
 
 Form = Literal["yolo", "coco", "voc", "azaion"]
 FORMS: tuple[Form, ...] = get_args(Form)

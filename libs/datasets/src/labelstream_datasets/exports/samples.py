@@ -14,7 +14,7 @@ from labelstream.errors import Misconfigured
 from labelstream.labels import Box
 from labelstream.values import SPLITS, Split
 from labelstream_datasets.description import DatasetDescription
-from labelstream_datasets.interrupted import FINISHED, MEDIA
+from labelstream_datasets.layout.interrupted import FINISHED, MEDIA
 
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # EXIF: the image is to be seen on its side
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from labelstream.errors import Misconfigured
-from labelstream_datasets.disk import writing
+from labelstream_datasets.layout.disk import writing
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say: bytes must not depend on the clock
 _PLAIN_FILE = 0o100644 << 16

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from labelstream.values import SPLITS, Split
+from labelstream_datasets.checking.duplicates import Duplicates, near_duplicates
 from labelstream_datasets.description import DatasetDescription
-from labelstream_datasets.duplicates import Duplicates, near_duplicates
 from labelstream_datasets.manifest import Manifest
 from labelstream_datasets.statistics import findings, shapes, tables
 from labelstream_datasets.statistics.collecting import Columns, Original, collect

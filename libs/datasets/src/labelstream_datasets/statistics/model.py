@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from labelstream.values import Sha256, Split, Value
-from labelstream_datasets.duplicates import Duplicates
+from labelstream_datasets.checking.duplicates import Duplicates
 
 Size = Literal["small", "medium", "large"]
 SIZES: tuple[Size, ...] = ("small", "medium", "large")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from labelstream.values import SPLITS
-from labelstream_datasets.duplicates import NearPair
+from labelstream_datasets.checking.duplicates import NearPair
 from labelstream_datasets.pages import render
 from labelstream_datasets.statistics import plots
 from labelstream_datasets.statistics.model import Statistics

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from labelstream.blobs.ports import Blobs
 from labelstream.values import Split
+from labelstream_datasets.checking.duplicates import Duplicates, NearPair
 from labelstream_datasets.description import DatasetDescription
-from labelstream_datasets.duplicates import Duplicates, NearPair
 from labelstream_datasets.manifest import Manifest
 from labelstream_datasets.options import LabelRules
 from labelstream_datasets.pictures import Marked, colour_of, draw

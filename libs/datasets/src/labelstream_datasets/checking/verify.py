@@ -12,13 +12,13 @@ from labelstream import keys
 from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected
 from labelstream.values import Sha256, Value, digest_of
+from labelstream_datasets.checking.diff import originals
+from labelstream_datasets.checking.verifying import ArchiveLook, Looked
 from labelstream_datasets.description import DatasetDescription
-from labelstream_datasets.diff import originals
 from labelstream_datasets.loading import load_manifest
 from labelstream_datasets.manifest import Manifest, Row
 from labelstream_datasets.options import DatasetOptions, rules_digest
 from labelstream_datasets.store import BuiltDataset
-from labelstream_datasets.verifying import ArchiveLook, Looked
 
 Kind = Literal["erased", "collected", "missing", "changed", "different", "not_built"]
 Told = Callable[[int, int], None]  # (archives looked at, archives in all)

@@ -12,7 +12,7 @@ from labelstream.blobs.checked import HINT, download_checked
 from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected
 from labelstream.values import FileRef, sha256_hex
-from labelstream_datasets.forwarding import follow_archive
+from labelstream_datasets.archives.forwarding import follow_archive
 from labelstream_datasets.manifest import Manifest, Row
 
 _AT_ONCE = 4

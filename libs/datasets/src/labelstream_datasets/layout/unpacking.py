@@ -10,11 +10,11 @@ from pathlib import PurePosixPath
 from labelstream.blobs.checked import HINT
 from labelstream.errors import Rejected
 from labelstream.values import FileRef, sha256_hex
-from labelstream_datasets.disk import write_file
-from labelstream_datasets.forwarding import erased
+from labelstream_datasets.archives.forwarding import erased
+from labelstream_datasets.archives.tar_stream import TarStream
+from labelstream_datasets.layout.disk import write_file
 from labelstream_datasets.manifest import Row
 from labelstream_datasets.options import LabelRules
-from labelstream_datasets.tar_stream import TarStream
 
 
 @dataclass(frozen=True)

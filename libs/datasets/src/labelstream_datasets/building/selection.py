@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from labelstream.labels import Shape
 from labelstream.values import Split
 from labelstream.view import Entry
+from labelstream_datasets.building.published import Placement
 from labelstream_datasets.options import DatasetOptions, LabelRules
-from labelstream_datasets.published import Placement
 from labelstream_datasets.splits import split_of
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from labelstream.errors import Misconfigured
 from labelstream.values import Split, sha256_hex
-from labelstream_datasets.unpacking import Place, labels_digest
+from labelstream_datasets.layout.unpacking import Place, labels_digest
 
 FINISHED, UNFINISHED = ".finished", ".unfinished"
 DATA, MEDIA = "data.yaml", "media.csv"

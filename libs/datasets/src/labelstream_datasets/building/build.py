@@ -12,15 +12,15 @@ from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.schemas.recorded import recorded_schema
 from labelstream.values import Position, Split, digest_of
 from labelstream.view import AnnotationView, Entry
+from labelstream_datasets.archives.originals import ORIGINALS, Content, Packer
+from labelstream_datasets.building.index import BatchIndex, StoredContent, StoredVariant
+from labelstream_datasets.building.published import Placement, Published
+from labelstream_datasets.building.selection import Capped, Selection
+from labelstream_datasets.building.tally import Tally
 from labelstream_datasets.description import DatasetDescription
-from labelstream_datasets.index import BatchIndex, StoredContent, StoredVariant
 from labelstream_datasets.manifest import Manifest, Row
 from labelstream_datasets.options import DatasetOptions, LabelRules, rules_digest
-from labelstream_datasets.originals import ORIGINALS, Content, Packer
-from labelstream_datasets.published import Placement, Published
-from labelstream_datasets.selection import Capped, Selection
 from labelstream_datasets.store import BuiltDataset, store
-from labelstream_datasets.tally import Tally
 
 __all__ = ["BuiltDataset", "DatasetPlan", "assemble", "build", "class_schema_at", "plan_of", "store"]
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from labelstream.values import SPLITS, Sha256, Split, Value
-from labelstream_datasets import hamming
+from labelstream_datasets.checking import hamming
 from labelstream_datasets.manifest import Manifest
 
 MOST_BITS = 6  # see above

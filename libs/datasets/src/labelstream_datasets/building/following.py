@@ -10,7 +10,7 @@ from labelstream.events.base import BATCH_EVENTS
 from labelstream.service.health import Health
 from labelstream.streams.following import follow
 from labelstream.streams.ports import Broker
-from labelstream_datasets.index import BatchIndex
+from labelstream_datasets.building.index import BatchIndex
 
 
 async def follow_batches(broker: Broker, blobs: Blobs, index: BatchIndex, health: Health) -> None:

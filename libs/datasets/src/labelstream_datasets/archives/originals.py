@@ -11,8 +11,8 @@ from labelstream import keys
 from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.values import FileRef, digest_of, sha256_hex
 from labelstream.view import Entry
-from labelstream_datasets.archive import ArchiveWriter, contents_of
-from labelstream_datasets.index import StoredContent, StoredVariant
+from labelstream_datasets.archives.contents import ArchiveWriter, contents_of
+from labelstream_datasets.building.index import StoredContent, StoredVariant
 
 ORIGINALS: Final = digest_of(["labelstream", "originals only"])  # what stands for the recipe
 

@@ -25,14 +25,14 @@ from labelstream.errors import Rejected
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.values import SPLITS, FileRef, Split
+from labelstream_datasets.archives.forwarding import follow_archive
 from labelstream_datasets.description import DatasetDescription
-from labelstream_datasets.disk import writing
-from labelstream_datasets.forwarding import follow_archive
-from labelstream_datasets.interrupted import DATA, FINISHED, MEDIA, LayingOut
+from labelstream_datasets.layout.disk import writing
+from labelstream_datasets.layout.interrupted import DATA, FINISHED, MEDIA, LayingOut
+from labelstream_datasets.layout.unpacking import Unpacking, place, places
 from labelstream_datasets.loading import load_description, load_manifest
 from labelstream_datasets.manifest import Manifest, Row
 from labelstream_datasets.options import LabelRules
-from labelstream_datasets.unpacking import Unpacking, place, places
 
 __all__ = ["FINISHED", "materialise"]
 

@@ -1,0 +1,1 @@
+"""Archives of variants: what is in them, and where their content went."""

@@ -1,0 +1,1 @@
+"""From annotations and batches to a dataset, as of a cut."""

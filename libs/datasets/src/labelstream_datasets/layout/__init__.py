@@ -1,0 +1,1 @@
+"""A dataset on disk, as the folder that YOLO trainers read."""
