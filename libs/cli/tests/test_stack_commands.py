@@ -7,7 +7,9 @@ from typer.testing import CliRunner
 
 from labelstream.errors import Misconfigured
 from labelstream_cli.main import app
+from labelstream_cli.setting import variables_of
 from labelstream_cli.stack_commands import path_or_name
+from labelstream_local.record import merged
 
 
 @pytest.fixture
@@ -29,3 +31,34 @@ def test_a_schema_that_is_a_folder_is_refused_before_anything_starts(here: Path)
     result = CliRunner().invoke(app, ["up", "--schema", "./azaion", "--dir", str(here / "stack")])
     assert result.exit_code == 1
     assert not (here / "stack").exists()
+
+
+def test_a_setting_becomes_the_variable_that_its_service_reads(here: Path) -> None:
+    (here / "mine.yaml").write_text("name: mine")
+    assert variables_of(["augmenter.recipe=mine.yaml", "trainer.dataset.ratios=70/15/15", "annotation-ingest.a=1"]) == {
+        "augmenter": {"LABELSTREAM_AUGMENTER__RECIPE": str(here / "mine.yaml")},
+        "trainer": {"LABELSTREAM_TRAINER__DATASET__RATIOS": "70/15/15"},
+        "annotation-ingest": {"LABELSTREAM_INGEST__A": "1"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("recipe=weather", "SERVICE.SETTING=VALUE"),
+        ("augmenter.recipe", "SERVICE.SETTING=VALUE"),
+        ("augmentor.recipe=weather", "there is no service 'augmentor'"),
+        ("augmenter.recipe=lost.yaml", "there is no file lost.yaml"),
+    ],
+)
+def test_what_is_no_setting_is_refused_before_anything_starts(here: Path, setting: str, said: str) -> None:
+    result = CliRunner().invoke(app, ["up", "--set", setting, "--dir", str(here / "stack")])
+    assert result.exit_code == 1
+    assert said in result.output
+    assert not (here / "stack").exists()
+
+
+def test_settings_are_kept_until_they_are_set_again_or_to_nothing() -> None:
+    known = {"augmenter": {"A": "1", "B": "2"}, "trainer": {"C": "3"}}
+    assert merged(known, {}) == known
+    assert merged(known, {"augmenter": {"A": "4"}, "trainer": {"C": ""}}) == {"augmenter": {"A": "4", "B": "2"}}

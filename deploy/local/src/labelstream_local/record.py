@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,6 +25,7 @@ class Record:
     ports: StackPorts
     projects: tuple[str, ...] = ("default",)
     schemas: dict[str, str] = field(default_factory=dict)  # project → class schema
+    told: dict[str, dict[str, str]] = field(default_factory=dict)  # service → variables that override the table
     services: tuple[str, ...] = ()  # those that were started
     pids: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -46,10 +47,18 @@ class Record:
             ),
             projects=tuple(known["projects"]),
             schemas=dict(known.get("schemas", {})),
+            told={service: dict(variables) for service, variables in known.get("told", {}).items()},
             services=tuple(known["services"]),
             pids=dict(known["pids"]),
             versions=dict(known["versions"]),
         )
+
+
+def merged(known: Mapping[str, Mapping[str, str]], new: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Return what services are told now: a new value in an older one's place; an empty one takes it away."""
+    both = {name: {**known.get(name, {}), **new.get(name, {})} for name in sorted({*known, *new})}
+    kept = {name: {key: value for key, value in told.items() if value != ""} for name, told in both.items()}
+    return {name: told for name, told in kept.items() if told}
 
 
 def settle_ports(known: StackPorts | None) -> StackPorts:

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
@@ -16,7 +16,7 @@ from labelstream.service.settings import BrokerSettings, StoreSettings
 from labelstream_local.layout import Layout
 from labelstream_local.process import StartFailed, marked_processes, stop_marked
 from labelstream_local.rabbitmq import RabbitServer
-from labelstream_local.record import Record, settle_ports, versions, with_pids
+from labelstream_local.record import Record, merged, settle_ports, versions, with_pids
 from labelstream_local.reports import ask
 from labelstream_local.seaweedfs import WeedServer, remove_sockets
 from labelstream_local.secrets_store import BROKER_PASSWORD, SecretStore
@@ -33,7 +33,7 @@ class Options:
     servers: tuple[str, ...] = SERVERS  # fewer only where no service needs the other
     projects: tuple[str, ...] = ("default",)
     schemas: Mapping[str, str] = field(default_factory=dict)  # project → a shipped class schema, or the path of one
-    told: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # service → variables that override the table
+    told: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # service → variables; see record.merged
     within_s: float = 180.0  # how long each program may take to come up
 
 
@@ -147,10 +147,10 @@ def _joined(stack: Stack, options: Options) -> Stack:
     missing = set(options.services) - set(stack.services)
     foreign = set(options.projects) - set(stack.record.projects)
     changed = {p for p, schema in options.schemas.items() if stack.record.schemas.get(p) != schema}
-    if foreign or changed:
+    if foreign or changed or merged(stack.record.told, options.told) != stack.record.told:
         raise StartFailed(
-            f"a stack for {', '.join(stack.record.projects)} runs here, started with other projects or class schemas: "
-            "`labelstream down` stops it"
+            f"a stack for {', '.join(stack.record.projects)} runs here, started with other projects, class schemas or "
+            "settings: `labelstream down` stops it"
         )
     if missing:
         raise StartFailed(f"a stack without {', '.join(sorted(missing))} runs here: `labelstream down` stops it")
@@ -163,6 +163,7 @@ def _started(layout: Layout, options: Options, progress: Progress) -> Stack:
         ports=settle_ports(known.ports if known else None),
         projects=options.projects,
         schemas={**(known.schemas if known else {}), **options.schemas},
+        told=merged(known.told if known else {}, options.told),
         services=options.services,
         versions=versions(),
     )
@@ -170,7 +171,11 @@ def _started(layout: Layout, options: Options, progress: Progress) -> Stack:
     record.write(layout)
     stack.supervisor.configure(_programs(stack, options))
     stack.supervisor.start()
-    start_programs(stack.supervisor, layout, _checks(stack, options), progress, options.within_s)
+    try:
+        start_programs(stack.supervisor, layout, _checks(stack, options), progress, options.within_s)
+    except StartFailed:
+        replace(record, told=known.told if known else {}).write(layout)  # a wrong setting would stay otherwise
+        raise
     pids = {state.name: state.pid for state in stack.supervisor.processes().values() if state.pid is not None}
     supervisor = stack.supervisor.pid
     record = with_pids(record, pids if supervisor is None else {"supervisord": supervisor, **pids})
@@ -187,7 +192,7 @@ def _programs(stack: Stack, options: Options) -> Iterator[Program]:
         yield Program(stack.seaweedfs.prepare(), 10, autostart=True, writes_its_log=True)
     for name in options.services:
         stack.layout.state(name).mkdir(parents=True, exist_ok=True)
-        command = command_of(BY_NAME[name], stack.context, options.told.get(name, {}))
+        command = command_of(BY_NAME[name], stack.context, stack.record.told.get(name, {}))
         yield Program(command, 100, autostart=False)  # once the buckets exist
 
 

@@ -14,6 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from labelstream.errors import Misconfigured
 from labelstream.schemas import load_named_schema, names
 from labelstream_cli.running import ERRORS, Directory, Json, failed
+from labelstream_cli.setting import variables_of
 from labelstream_cli.status_view import show
 from labelstream_local.layout import DEFAULT
 from labelstream_local.process import StartFailed
@@ -42,6 +43,14 @@ def _up(
             help="The class schema: a shipped name or the path of a file. Default: as last time, or `example`."
         ),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SERVICE.SETTING=VALUE",
+            help="A setting of a service, as its README lists them; again for more. Kept until it is set to nothing.",
+        ),
+    ] = None,
     within: Annotated[float, typer.Option(help="Seconds that each program may take to come up.")] = 180.0,
     as_json: Json = False,
 ) -> None:
@@ -52,6 +61,7 @@ def _up(
     Examples:
     - `labelstream up`
     - `labelstream up --service annotation-ingest --service augmenter`
+    - `labelstream up --set augmenter.recipe=mine.yaml --set trainer.dataset.ratios=70/15/15`
     - `labelstream up --dir /tmp/trial --json`
     """
     unknown = set(service or ()) - set(NAMES)
@@ -60,9 +70,10 @@ def _up(
     projects = tuple(project or ("default",))
     try:
         schemas = dict.fromkeys(projects, path_or_name(schema)) if schema else {}
+        told = variables_of(settings or ())
     except Misconfigured as problem:
         raise failed(problem) from problem
-    options = Options(services=tuple(service or NAMES), projects=projects, schemas=schemas, within_s=within)
+    options = Options(services=tuple(service or NAMES), projects=projects, schemas=schemas, told=told, within_s=within)
     try:
         stack = up_with_progress(directory, options, quiet=as_json)
     except StartFailed as problem:

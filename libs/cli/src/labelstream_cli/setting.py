@@ -1,0 +1,39 @@
+"""Settings of services as a person types them: `augmenter.recipe=mine.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from labelstream.errors import Misconfigured
+from labelstream_local.services import NAMES
+
+_FILES = (".yaml", ".yml", ".json")
+
+
+def variables_of(settings: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the environment variables that each service is to get. Raises Misconfigured for what is no setting."""
+    told: dict[str, dict[str, str]] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        service, dot, path = name.strip().partition(".")
+        if not (equals and dot and path):
+            raise Misconfigured(f"--set {setting}: write SERVICE.SETTING=VALUE, such as augmenter.recipe=weather")
+        if service not in NAMES:
+            raise Misconfigured(f"--set {setting}: there is no service {service!r}; there are {', '.join(NAMES)}")
+        told.setdefault(service, {})[_variable(service, path)] = _absolute(value)
+    return told
+
+
+def _variable(service: str, path: str) -> str:
+    group = "ingest" if service == "annotation-ingest" else service.partition("-")[0]
+    return f"LABELSTREAM_{group}__{path.replace('.', '__').replace('-', '_')}".upper()
+
+
+def _absolute(value: str) -> str:
+    """Return a file's whole path: services work in another directory. Raises Misconfigured when it is not there."""
+    if not value.endswith(_FILES):
+        return value
+    if not Path(value).is_file():
+        raise Misconfigured(f"there is no file {value}")
+    return str(Path(value).resolve())
