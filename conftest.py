@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["labelstream_local.testing"]
 
@@ -12,21 +15,27 @@ ROOT = Path(__file__).parent
 # The files of such a folder stay in one process: they share a stack.
 SHARING = ("tests/pipeline", "tests/stack")
 # The longest go first, so that no process is left alone with one at the end. (Without `--no-loadscope-reorder`,
-# pytest-xdist puts first what has the most tests.)
+# pytest-xdist puts first what has the most tests. Its own groups need `item._nodeid`, which pytest 9.2 has no more.)
 SLOW = (
     *SHARING,
     "tests/ingest/test_outages",
+    "tests/datasets",
+    "tests/augmenter",
     "services/trainer/tests/engine",
     "libs/cli/tests/test_push_command",
     "tests/streams",
     "services/exporter/tests/engine",
     "services/augmenter",
+    "libs/datasets",
     "tests/ingest",
     "tests/producer",
     "tests/jobs",
     "tests/inference",
     "tests/blobs",
 )
+
+settings.register_profile("labelstream", deadline=None)  # no test asserts a time: it would fail on a busy machine
+settings.load_profile("labelstream")
 
 
 def _place(item: pytest.Item) -> str:
@@ -38,8 +47,16 @@ def _rank(item: pytest.Item) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file's tests in one process, and all of a folder's whose tests share a stack."""
+    """Put the slow tests first."""
     items.sort(key=_rank)
-    for item in items:
-        group = next((folder for folder in SHARING if _place(item).startswith(folder)), _place(item))
-        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Deal whole files, or folders whose tests share a stack."""
+    return _ByPlace(config, log)
+
+
+class _ByPlace(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((folder for folder in SHARING if file.startswith(f"{folder}/")), file)

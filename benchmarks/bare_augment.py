@@ -1,13 +1,16 @@
 """Augmenting without Labelstream: a bare loop, and the way that Azaion documents.
 
-Both draw the same transforms from the same recipe as we do, and do them with the same functions. The bare loop
-has its images in memory and throws away what it makes: no boxes, no hashes, no archive, no store. It is what the
-hardware gives. Azaion's way reads each image from a file and writes each variant to one, in a pool of threads.
+Both do to each image what we do: the very transforms, from the same recipe, drawn from the same seeds. The bare loop
+decodes each image once, transforms, encodes. Its images are in memory before the clock starts, and what it makes stays in
+the process that made it: no boxes, no hashes, no archive, no store. It is what the hardware gives. Azaion's way reads
+each image from a file and writes each variant to one, in a pool of threads.
 """
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -18,14 +21,17 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from augmenter import light
-from augmenter import transforms as kinds
-from augmenter.geometry import draw_turn
+from augmenter.composing import composed, seeded
+from augmenter.lean import albumentations as A  # noqa: N812  # its users' custom
 from augmenter.recipe import load_recipe
+from augmenter.render import seed
+from labelstream.values import sha256_hex
 
 Pixels = np.ndarray[Any, Any]
 
 RECIPE = load_recipe("default")
+_NO_BOXES = np.zeros((0, 4))
+_OWN = threading.local()
 SHARED = 8  # images that a process takes at a time
 
 
@@ -58,48 +64,49 @@ def run_files(threads: int, inputs: Sequence[Path], folder: Path) -> float:
 
 def _begin(files: tuple[bytes, ...]) -> None:
     cv2.setNumThreads(1)
-    _FILES.extend(files)
+    _FILES.extend((sha256_hex(file), file) for file in files)
 
 
-_FILES: list[bytes] = []  # of a process
+_FILES: list[tuple[str, bytes]] = []  # of a process: digests and images
+_MADE: dict[int, list[bytes]] = {}  # in a process: the variants of each image, until they are made again
 
 
 def _bare(number: int) -> int:
     """Decode an image, make and encode its variants; return how many."""
-    pixels = simplejpeg.decode_jpeg(_FILES[number], colorspace="BGR")
-    return sum(1 for variant in range(RECIPE.count) if _encoded(_transformed(pixels, number, variant)))
+    digest, encoded = _FILES[number]
+    pixels = simplejpeg.decode_jpeg(encoded, colorspace="RGB")
+    _MADE[number] = [_encoded(_transformed(pixels, digest, variant)) for variant in range(1, RECIPE.count + 1)]
+    return len(_MADE[number])
 
 
 def _encoded(pixels: Pixels) -> bytes:
     quality, subsampling = RECIPE.jpeg_quality, str(RECIPE.jpeg_subsampling)
-    return bytes(simplejpeg.encode_jpeg(pixels, quality, colorspace="BGR", colorsubsampling=subsampling))
+    return bytes(simplejpeg.encode_jpeg(pixels, quality, colorspace="RGB", colorsubsampling=subsampling))
 
 
 def _to_files(path: Path, folder: Path) -> int:
-    """Read an image, write it and its variants; return how many."""
+    """Read an image, which is called by its digest, write it and its variants; return how many."""
     pixels = cv2.imread(str(path))
     assert pixels is not None
     cv2.imwrite(str(folder / path.name), pixels)
     for variant in range(1, RECIPE.count + 1):
         target = folder / f"{path.stem}_{variant}.jpg"
-        cv2.imwrite(str(target), _transformed(pixels, int(path.stem), variant))
+        cv2.imwrite(str(target), _transformed(pixels, path.stem, variant))
         target.with_suffix(".txt").write_text("0 0.5 0.5 0.2 0.2\n")
     return RECIPE.count + 1
 
 
-def _transformed(pixels: Pixels, number: int, variant: int) -> Pixels:
-    """Draw what is done to a variant, as the recipe says, and do it to the pixels."""
-    rng = np.random.default_rng((number, variant))
-    (group,) = RECIPE.variants
-    drawn = [transform for transform in group.transforms if rng.random() < transform.p]
-    height, width = pixels.shape[:2]
-    done = draw_turn([one for one in drawn if isinstance(one, kinds.Geometric)], rng, width, height).image(pixels)
-    for transform in drawn:
-        match transform:
-            case kinds.BrightnessContrast():
-                done = light.brightness_contrast(done, transform, rng)
-            case kinds.HueSaturation():
-                done = light.hue_saturation(done, transform, rng)
-            case kinds.MotionBlur():
-                done = light.motion_blur(done, transform, rng)
+def _transformed(pixels: Pixels, digest: str, variant: int) -> Pixels:
+    """Draw what is done to a variant of the image with this digest, and do it to the pixels."""
+    compose = seeded(_own_transforms(), seed(digest, RECIPE.digest, variant))
+    done: Pixels = compose(image=pixels, bboxes=_NO_BOXES, rows=())["image"]
     return done
+
+
+def _own_transforms() -> A.Compose:
+    """Return the recipe's transforms for this thread alone: while they work they keep what they drew."""
+    if not hasattr(_OWN, "transforms"):
+        (group,) = RECIPE.variants
+        _OWN.transforms = copy.deepcopy(composed(group, RECIPE.min_box_visible))
+    transforms: A.Compose = _OWN.transforms
+    return transforms

@@ -24,7 +24,7 @@ from .tiff_writer import write_tiff
 
 MOST = 10_000  # pixels
 ACCEPTED, REFUSED = accepted(), refused()
-AS_IT_IS = parse_recipe("name: n\nvariants: 1\njpeg_quality: 100\ntransforms: []\n", "n")
+AS_IT_IS = parse_recipe("name: n\njpeg_quality: 100\nvariants: [{count: 1}]\n", "n")
 TURNED = {
     1: SCENE,
     2: SCENE[:, ::-1],
@@ -51,8 +51,8 @@ def rendered(data: bytes, picture: Picture) -> Any:
         width=picture.width,
         height=picture.height,
     )
-    variant = render(data, image, (), AS_IT_IS)[1].image
-    return cv2.imdecode(np.frombuffer(variant, np.uint8), cv2.IMREAD_COLOR_RGB).astype(int)
+    (variant,) = render(data, image, (), AS_IT_IS, {}).variants
+    return cv2.imdecode(np.frombuffer(variant.image, np.uint8), cv2.IMREAD_COLOR_RGB).astype(int)
 
 
 def middles(pixels: Any) -> Any:

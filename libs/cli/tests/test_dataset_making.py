@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -174,6 +175,43 @@ async def test_a_past_offset_takes_the_recipe_of_then(world: World) -> None:
     assert (again.built.description.recipe, again.built.description.id) == (OLD, then.built.description.id)
     assert (await world.make(at=offsets[1], recipe="newest")).built.description.recipe == NEW
     assert (await world.make(recipe="aaaa")).built.description.recipe == OLD
+
+
+@pytest.mark.parametrize("dry_run", [True, False], ids=["dry run", "for good"])
+async def test_a_dataset_whose_archives_were_collected_is_refused_and_not_stored(world: World, dry_run: bool) -> None:
+    offsets = {0: await world.record(0)}
+    await world.augment(offsets)
+    await world.augment(offsets, NEW)
+    (archive,) = {row.archive for row in (await world.make(recipe="aaaa", dry_run=True)).built.manifest.rows()}
+    await world.place.blobs.delete(archive)
+    await world.place.blobs.put(keys.collected(archive), b"{}")
+    before = [info.key async for info in world.place.blobs.list("")]
+    with pytest.raises(CommandFailed, match=f"1 archive of the 1 .* removed by `labelstream gc`, such as {archive}"):
+        await world.make(recipe="aaaa", dry_run=dry_run)
+    assert [info.key async for info in world.place.blobs.list("")] == before
+    assert (await world.make()).built.description.recipe == NEW
+
+
+async def test_archives_that_an_erasure_rewrote_are_not_gone(world: World) -> None:
+    await world.augment({0: await world.record(0)})
+    (archive,) = {row.archive for row in (await world.make(dry_run=True)).built.manifest.rows()}
+    await world.place.blobs.delete(archive)
+    await world.place.blobs.put(keys.forwarding(archive), b"{}")
+    assert (await world.make()).kept is not None
+
+
+async def test_a_command_waits_for_another_one_that_reads_the_same_and_can_be_interrupted(world: World) -> None:
+    await world.augment({0: await world.record(0)})
+    async with streams(world.place):
+        waiting = asyncio.create_task(world.make())
+        done, _ = await asyncio.wait([waiting], timeout=0.3)
+        assert not done
+        interrupted = asyncio.create_task(world.make())
+        await asyncio.sleep(0)
+        interrupted.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await interrupted
+    assert (await waiting).kept is not None
 
 
 async def test_a_recipe_that_nobody_used_is_answered_with_those_that_were(world: World) -> None:

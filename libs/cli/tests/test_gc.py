@@ -20,6 +20,7 @@ from labelstream.streams.message import Message
 from labelstream.values import FileRef, Position
 from labelstream_cli.gc.ages import age, parse_age, size
 from labelstream_cli.running import CommandFailed
+from labelstream_datasets.archives.augmenting import Augmenting
 from labelstream_datasets.description import MANIFEST
 
 from .gc_world import FILE, NEW, OLD, WEEK, World
@@ -293,3 +294,20 @@ def test_ages_and_sizes_are_told_briefly() -> None:
     assert [age(timedelta(seconds=seconds)) for seconds in (5, 90, 7200, 200_000)] == ["5 s", "1 min", "2 h", "2 d"]
     assert [size(number) for number in (0, 999, 1000, 999_990, 3_400_000)] == ["0 B", "999 B", "1.0 kB", "1.0 MB",
                                                                                "3.4 MB"]  # fmt: skip
+
+
+async def test_the_recipe_that_the_augmenter_was_set_back_to_is_in_use_before_it_says_anything(world: World) -> None:
+    await world.record(1)
+    (old,) = await world.batch(OLD, ["old"])
+    (new,) = await world.batch(NEW, ["new"])
+    world.pass_days(8)
+    assert old in await world.going()
+    await world.blobs.put(keys.augmenting("default"), Augmenting(recipe=OLD).model_dump_json().encode())
+    assert not {old, new} & (await world.going()).keys()
+
+
+async def test_a_note_of_the_augmenter_that_nobody_can_read_is_a_doubt(world: World) -> None:
+    await world.record(1)
+    await world.batch(OLD, ["old"])
+    await world.blobs.put(keys.augmenting("default"), b"{}")
+    assert "default/augmenting.json" in (await world.look()).plan.doubts[0]

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from labelstream import keys
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.classes import ClassSchema
 from labelstream.events.annotation import (
@@ -310,6 +311,22 @@ async def test_a_dataset_is_looked_into_only_if_its_cut_is_not_before_the_annota
     assert (life.datasets, life.unreadable, life.not_searched) == ([holds.id], [gone.id], 0)
     newest = await world.trace(most_datasets=1)
     assert (newest.datasets, newest.unreadable, newest.not_searched) == ([holds.id], [], 2)
+
+
+async def test_a_dataset_that_was_only_built_is_looked_into_too(world: World) -> None:
+    at = await world.settle(recorded("a", annotation("1")))
+    trained = await world.dataset(at, row("a", annotation("1")))
+    await world.say(requested("job", trained))
+    built = []
+    for cut, variant in ((at, 1), (at + 9, 2)):
+        one = await world.dataset(cut, row("a", annotation("1"), variant))
+        key = keys.dataset("default", one.id, "dataset.json")
+        await world.blobs.put(key, (await world.blobs.get(one.description.key)).data)
+        built.append(one.id)
+    await world.blobs.put(keys.dataset("default", "torn", "dataset.json"), b"{")
+    life = await world.trace()
+    assert (life.datasets, life.unreadable) == ([trained.id, *reversed(built)], ["torn"])
+    assert (await world.trace(most_datasets=2)).not_searched == 1
 
 
 async def test_trainings_that_failed_and_models_that_others_replaced_are_told(world: World) -> None:

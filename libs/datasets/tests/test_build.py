@@ -7,17 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labelstream.blobs.memory import MemoryBlobs
 from labelstream.classes import ClassSchema
-from labelstream.errors import Unavailable
-from labelstream.events.annotation import AnnotationSettled
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.events.batch import BatchAugmented, Range
 from labelstream.events.envelope import Envelope
 from labelstream.labels import Box
-from labelstream.schemas.recorded import record_schema
-from labelstream.values import Position, sha256_hex
-from labelstream_datasets.building.build import BuiltDataset, DatasetPlan, build, class_schema_at
+from labelstream.values import sha256_hex
+from labelstream_datasets.building.build import BuiltDataset, DatasetPlan, build
 from labelstream_datasets.building.index import BatchIndex
 from labelstream_datasets.options import DatasetOptions
 
@@ -201,29 +197,3 @@ async def test_the_perceptual_hash_of_the_original_stands_at_each_of_its_samples
         scribe.record(f"n{n}", n, split="train")
     built = build_now(scribe, await archivist.answer(scribe))
     assert {(row.image, row.phash) for row in built.manifest.rows()} == {(image(n), image(n)[-16:]) for n in range(3)}
-
-
-async def test_class_ids_mean_what_messages_said_until_the_cut_or_else_what_is_recorded(
-    scribe: Any, blobs: MemoryBlobs
-) -> None:
-    small = ClassSchema(name="s", classes=("car",))
-    large = ClassSchema(name="s", version=2, classes=("car", "truck"))
-    largest = ClassSchema(name="s", version=3, classes=("car", "truck", "bus"))
-    with pytest.raises(Unavailable):
-        await class_schema_at(scribe.view, blobs, "default", 5)
-    await record_schema(blobs, "default", small)
-    assert await class_schema_at(scribe.view, blobs, "default", 5) == small
-    for offset, schema in ((3, small), (6, large)):
-        event = AnnotationSettled(
-            input=Position(stream="annotations", offset=offset),
-            message_key=f"schema {offset}",
-            wire="native",
-            outcomes=(),
-            class_schema=schema,
-        )
-        envelope = Envelope.of(event, source="t", answers=f"schema {offset}", project="default")
-        scribe.view.apply(offset, envelope)
-    await record_schema(blobs, "default", large)
-    assert [(await class_schema_at(scribe.view, blobs, "default", cut)).version for cut in (2, 5, 6)] == [2, 1, 2]
-    await record_schema(blobs, "default", largest)  # by the settings: nobody knows since when
-    assert (await class_schema_at(scribe.view, blobs, "default", 5)).version == 3

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -148,9 +149,10 @@ def test_published_lists_leak_nothing_and_what_they_take_out_of_test_is_said(
     asyncio.run(grow())
 
 
-@given(seed=st.integers(0, 2**32))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_same_check_finds_the_leak_of_a_plain_shuffle_of_augmented_samples(begin: Any, seed: int) -> None:
+@pytest.fixture
+def all_in_one_split(begin: Any) -> list[Sample]:
+    """Augmented samples of 60 images of 20 media."""
+
     async def recorded() -> list[Sample]:
         with begin() as world:
             for n in range(60):
@@ -159,7 +161,15 @@ def test_the_same_check_finds_the_leak_of_a_plain_shuffle_of_augmented_samples(b
             everything = DatasetOptions(ratios=Ratios(train=1, val=0, test=0))
             return samples_of(await world.build(options=everything))
 
-    samples = asyncio.run(recorded())
+    return asyncio.run(recorded())
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_same_check_finds_the_leak_of_a_plain_shuffle_of_augmented_samples(
+    all_in_one_split: list[Sample], seed: int
+) -> None:
+    samples = list(all_in_one_split)
     random.Random(seed).shuffle(samples)
     splits = ["train" if n % 10 < 7 else "val" if n % 10 < 9 else "test" for n in range(len(samples))]
     shuffled = [sample._replace(split=split) for sample, split in zip(samples, splits, strict=True)]

@@ -23,6 +23,7 @@ from labelstream.service.health import Health
 from labelstream.values import sha256_hex
 from labelstream_datasets.archives.tar_stream import TarStream
 from labelstream_datasets.layout.disk import write_file, writing
+from labelstream_datasets.layout.interrupted import UNFINISHED, first_line
 from labelstream_datasets.layout.materialise import FINISHED, materialise
 from labelstream_datasets.layout.unpacking import place, stem
 from labelstream_datasets.loading import load_description, load_manifest
@@ -166,6 +167,24 @@ async def test_an_archive_whose_files_are_no_longer_what_they_were_is_fetched_ag
 ) -> None:
     next((tmp_path / "d").glob(f"*/{kind}/*")).write_text("")
     assert len(await again(blobs, dataset, built, tmp_path / "d")) == 2
+
+
+@pytest.mark.parametrize("left", [0, 1, 80, -1, -30], ids=["empty", "begun", "one line", "last byte", "last line"])
+async def test_an_interrupted_one_goes_on_wherever_its_notes_were_cut_off(
+    left: int,
+    interrupted: list[str],
+    dataset: DatasetRef,
+    blobs: MemoryBlobs,
+    built: BuiltDataset,
+    tmp_path: Path,
+) -> None:
+    notes = tmp_path / "d" / UNFINISHED
+    notes.write_bytes(notes.read_bytes()[:left])
+    asked = await again(blobs, dataset, built, tmp_path / "d")
+    assert interrupted[-1] in asked
+    assert not notes.exists()
+    assert first_line(tmp_path / "d" / FINISHED) == f"{dataset.id} train val test"
+    assert await again(blobs, dataset, built, tmp_path / "d") == []
 
 
 async def test_another_dataset_is_begun_anew_and_the_files_of_others_stay(

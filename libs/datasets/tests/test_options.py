@@ -15,7 +15,7 @@ from labelstream_datasets.archives.originals import ORIGINALS
 from labelstream_datasets.building.build import DatasetPlan, build, plan_of
 from labelstream_datasets.building.index import BatchIndex
 from labelstream_datasets.description import DatasetDescription
-from labelstream_datasets.options import DatasetOptions
+from labelstream_datasets.options import DatasetOptions, LabelRules, rules_digest
 
 SCHEMA = ClassSchema(name="scenes", classes=("car", "truck", "person"))
 LARGE, SMALL = (0.5, 0.4), (0.1, 0.01)
@@ -168,3 +168,38 @@ async def test_unvalidated_originals_need_a_store(scribe: Any, archivist: Any) -
     plan = DatasetPlan("default", scribe.offset, archivist.recipe, SCHEMA, options)
     with pytest.raises(ValueError, match="say in which store"):
         await build(scribe.view, index, plan)
+
+
+@pytest.mark.parametrize(
+    ("merge", "reason"),
+    [
+        ({"Car": "Vehicle", "vehicle ": "thing"}, "'vehicle ' is merged into another class"),
+        ({"Car": "vehicle", "car ": "thing"}, "'Car' and 'car ' are one class"),
+        ({"car": "Car"}, "'car' is merged into another class"),
+        ({"car": " "}, "a class without a name"),
+    ],
+    ids=["chained", "twice", "itself", "nameless"],
+)
+def test_merges_that_contradict_each_other_are_refused_however_they_are_spelled(
+    merge: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        DatasetOptions(merge=merge)
+
+
+def test_options_that_mean_the_same_give_the_same_id() -> None:
+    one = DatasetOptions(classes=("vehicle", "person"), merge={"Car": "Vehicle"}, min_box_area_percent=1)
+    other = DatasetOptions(
+        classes=("Person ", "VEHICLE", "person"), merge={" car": "vehicle"}, min_box_area_percent=1.0
+    )
+    assert rules_digest(one) == rules_digest(other) is not None
+    assert rules_digest(DatasetOptions(classes=("person",))) != rules_digest(one)
+
+
+def test_classes_that_are_added_to_the_project_leave_the_ids_of_a_dataset_as_they_are() -> None:
+    options = DatasetOptions(merge={"truck": "Vehicle"})
+    before = LabelRules.of(options, SCHEMA)
+    after = LabelRules.of(options, SCHEMA.model_copy(update={"classes": (*SCHEMA.classes, "vehicle", "bus")}))
+    assert before.class_schema.classes == ("car", "Vehicle", "person")
+    assert after.class_schema.classes == ("car", "Vehicle", "person", "bus")
+    assert after.ids == (*before.ids, 1, 3)

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from labelstream import keys
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.classes import ClassSchema
 from labelstream.errors import Unavailable
 from labelstream.events.annotation import ImageRef
+from labelstream.events.batch import Rewritten
 from labelstream.labels import Box, labels_digest
-from labelstream.values import Position, sha256_hex
-from labelstream_datasets.archives.contents import ArchiveWriter
+from labelstream.values import FileRef, Position, sha256_hex
+from labelstream_datasets.archives.contents import ArchiveWriter, without
 from labelstream_datasets.checking.duplicates import near_duplicates
 from labelstream_datasets.description import DatasetDescription
 from labelstream_datasets.manifest import Manifest, Row
@@ -172,10 +174,49 @@ async def test_what_is_gone_or_changed_is_left_out_and_told_of(world: World) -> 
     await world.blobs.put("default/archives/2.tar", (await world.blobs.get("default/archives/3.tar")).data)
     fetched = await fetch(world.blobs, rows)
     assert {sample.row.archive for sample in fetched.samples} == {f"default/archives/{n}.tar" for n in (3, 4, 5)}
-    assert "0.tar is gone" in fetched.left_out[0]
+    assert "the store has no default/archives/0.tar" in fetched.left_out[0]
     assert "1.tar is damaged" in fetched.left_out[1]
     assert "is not in default/archives/2.tar as it was stored" in fetched.left_out[2]
     assert len(gone) == 2
+
+
+async def test_archives_that_an_erasure_rewrote_are_followed(world: World) -> None:
+    rows = list(world.manifest.rows())
+    moved, emptied = "default/archives/0.tar", "default/archives/1.tar"
+    before = (await world.blobs.get(moved)).data
+    erased = next(row.image for row in rows if row.archive == moved)
+    after = without(before, [erased])
+    assert after is not None
+    by = FileRef.of("default/archives/rewritten.tar", after)
+    await world.blobs.put(by.key, after)
+    for archive, successor in ((moved, by), (emptied, None)):
+        note = Rewritten(archive=archive, by=successor)
+        await world.blobs.put(keys.forwarding(archive), note.model_dump_json().encode())
+        await world.blobs.delete(archive)
+    fetched = await fetch(world.blobs, [row for row in rows if row.archive in {moved, emptied}])
+    assert {sample.row for sample in fetched.samples} == {
+        row for row in rows if row.archive == moved and row.image != erased
+    }
+    assert any("was erased" in line and emptied in line for line in fetched.left_out)
+    assert len(fetched.left_out) == 1 + sum(row.image == erased for row in rows)
+
+
+async def test_an_image_that_can_not_be_drawn_is_left_out_and_told_of(world: World) -> None:
+    row = next(row for row in world.manifest.rows() if row.archive == "default/archives/0.tar")
+    writer = ArchiveWriter("a" * 64)
+    ref = ImageRef(key="i.jpg", sha256=row.image, size_bytes=9, format="jpeg", width=1, height=1)
+    writer.add(ref, row.labels, [(b"no picture", ())], None)
+    contents, data = writer.finish()
+    assert data is not None
+    await world.blobs.put("odd.tar", data)
+    stored = contents.made[0].variants[0]
+    odd = row._replace(archive="odd.tar", archive_bytes=len(data), path=stored.image_path, sha256=stored.sha256)
+    others = [other for other in world.manifest.rows() if other.image != row.image]
+    manifest = Manifest.of([odd._replace(variant=0), *others])
+    sheet = await contact_sheet(world.blobs, world.description, manifest, world.statistics, 30, most_archives=9)
+    assert len(sheet.left_out) == 1
+    assert f"{stored.image_path} can't be drawn" in sheet.left_out[0]
+    assert sheet.strips
 
 
 async def test_a_store_that_is_away_is_not_taken_for_lost_images(world: World) -> None:

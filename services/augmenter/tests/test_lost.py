@@ -8,6 +8,7 @@ from augmenter.domain import Limits
 from augmenter.recipe import parse_recipe
 from labelstream import keys
 from labelstream.errors import Misconfigured
+from labelstream_datasets.archives.augmenting import Augmenting
 
 ONE = Limits(count=1, age_s=0.05)
 OTHER = parse_recipe("name: other\nvariants: [{count: 2}]\n", "other")
@@ -29,6 +30,15 @@ async def test_archives_that_somebody_collected_are_said_at_the_start(world: Any
         await world.pipeline(ONE).run()
     async with world.running(ONE, recipe=OTHER):
         await world.until(lambda: sum(batch.recipe == OTHER.digest for batch in world.batches()) == 3)
+
+
+async def test_the_store_is_told_which_recipe_is_at_work_before_anything_is_said(world: Any) -> None:
+    key = keys.augmenting("default")
+    for recipe in (world.recipe, OTHER, world.recipe):
+        async with world.running(ONE, recipe=recipe):
+            await world.until(lambda digest=recipe.digest: digest in str(world.blobs._objects.get(key)))
+        assert Augmenting.model_validate_json((await world.blobs.get(key)).data).recipe == recipe.digest
+    assert world.batches() == []
 
 
 async def test_an_erasure_that_was_interrupted_is_no_loss(world: Any, scene: Any) -> None:

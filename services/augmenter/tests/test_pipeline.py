@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -116,7 +117,13 @@ async def test_a_crash_between_archive_and_event_changes_nothing(world: Any, sce
         with pytest.RaisesGroup(Died, flatten_subgroups=True):
             await world.pipeline(limits, maker=dying, ahead=1).run()
     assert world.batches() == []
+    later = datetime.now(UTC) + timedelta(days=90)
+    world.blobs.clock = lambda: later
     async with world.running():
         await world.covered()
     assert world.names() == [f"n{n}" for n in range(6)]
     assert world.renderer.rendered == 6  # the archive of the first batch was there
+    for info in [info async for info in world.blobs.list("default/archives/")]:
+        assert info.modified == later, (
+            "whoever collects what no event names must take an archive that was found for new"
+        )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -188,6 +190,13 @@ def test_the_digest_follows_the_content_the_code_and_the_library_versions(monkey
     monkeypatch.undo()
     monkeypatch.setattr("augmenter.recipe.metadata.version", lambda _: "99")
     assert parse_recipe(text, "a").digest != before
+
+
+def test_a_recipe_is_read_without_opencv_and_rendered_without_torch() -> None:
+    """The service's parent process reads recipes; its workers hold no more memory than they need."""
+    script = "import sys, augmenter.{0}; sys.exit(sum(name in sys.modules for name in {1}))"
+    for module_name, unwanted in (("recipe", ("cv2", "albumentations", "torch")), ("render", ("torch",))):
+        subprocess.run([sys.executable, "-c", script.format(module_name, unwanted)], check=True, timeout=60)
 
 
 def test_a_default_that_is_written_out_means_the_same() -> None:

@@ -63,6 +63,23 @@ def test_a_variant_does_not_depend_on_how_many_others_there_are(scene: Any, reci
     assert {made.image for made in one.variants}.isdisjoint(made.image for made in other.variants)
 
 
+def test_each_transform_is_drawn_for_itself() -> None:
+    """Two mirrors of p 0.5 give all four images, each in a quarter of the variants."""
+    text = (
+        "name: q\nvariants: [{count: 99, transforms: [{kind: flip, p: 0.5}, {kind: flip, p: 0.5, axis: vertical}]}]\n"
+    )
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels[:8, :8] = 255
+    encoded = simplejpeg.encode_jpeg(pixels, 95, "BGR")
+    counts = np.zeros((2, 2))
+    for number in range(4):
+        made = render(encoded, _reference(16, 16, f"{number:064}"), (), parse_recipe(text, "q"), {})
+        for one in made.variants:
+            counts += _pixels(one.image)[4::8, 4::8, 0] > 128
+    assert counts.min() > 70
+    assert counts.sum() == 4 * 99
+
+
 def test_the_pixels_do_not_depend_on_the_labels(scene: Any, recipe: Recipe) -> None:
     drawn = scene(4)
     with_box = render(drawn.encoded, drawn.image, drawn.shapes, recipe, {})
@@ -189,6 +206,17 @@ def test_a_box_that_the_border_cuts_stays_while_enough_of_it_is_visible(scene: C
         recipe = parse_recipe(text.format(least, s=zoom), "z")
         (made,) = render(drawn.encoded, drawn.image, shapes, recipe, {}).variants
         assert len(made.shapes) == expected
+
+
+def test_what_one_transform_cut_off_is_not_in_the_box_of_the_next(scene: Callable[..., Any]) -> None:
+    text = "name: t\nvariants: [{count: 1, transforms: ["
+    for zoom in (2, 0.5):
+        text += f"{{kind: affine, p: 1, scale: [{zoom}, {zoom}], rotate_deg: 0, shear_deg: 0}}, "
+    drawn = scene(7, (0.0, 0.25, 0.5, 0.75))
+    shapes = (Box.from_corners(0, 0.0, 0.25, 0.5, 0.75), Box.from_corners(1, 0, 0, 0.2, 0.2))
+    (made,) = render(drawn.encoded, drawn.image, shapes, parse_recipe(text + "]}]\n", "t"), {}).variants
+    (box,) = made.shapes
+    assert box.corners() == pytest.approx((0.25, 0.25, 0.5, 0.75), abs=1e-5)
 
 
 MODES = {(0, "wint"): 20, (1, "wint"): 21, (0, "night"): 40}

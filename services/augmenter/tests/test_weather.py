@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from augmenter import light
-from augmenter.composing import composed
+from augmenter.composing import composed, seeded
 from augmenter.recipe import Group
 from augmenter.transforms import (
     KINDS,
@@ -50,8 +50,7 @@ def _saturation(pixels: Pixels) -> float:
 
 def _made(pixels: Pixels, said: Any, number: int = 1) -> Pixels:
     """Do what a transform says, drawn from the seed `number`, as a variant has it done."""
-    compose = composed(Group(count=1, transforms=(said,)), 0)
-    compose.set_random_seed(number)
+    compose = seeded(composed(Group(count=1, transforms=(said,)), 0), number)
     return compose(image=pixels, bboxes=np.zeros((0, 4)), rows=np.zeros(0))["image"]
 
 

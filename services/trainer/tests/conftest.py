@@ -127,6 +127,11 @@ class Trainer:
         """Ask for a training by hand."""
         await self.queue.put(REQUESTS, Job(project=project, id=f"{project} up to {cut}", payload={"cut": cut}))
 
+    async def ask_on(self, description: FileRef) -> None:
+        """Ask for a training on a stored dataset."""
+        payload = {"dataset": description.model_dump()}
+        await self.queue.put(REQUESTS, Job(project="default", id=f"on {description.key}", payload=payload))
+
     async def waiting_requests(self) -> int:
         """Count the requests that a decider which starts now would find."""
         await self.queue.close()

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 import orjson
 import pytest
 
+from labelstream.classes import ClassSchema
 from labelstream.events.annotation import Outcome
 from labelstream.events.envelope import Envelope
 from labelstream.events.training import DatasetRef, Metrics, TrainingFailed, TrainingFinished, TrainingRequested
 from labelstream.jobs.memory import MemoryJobQueue
 from labelstream.jobs.ports import Job, Taken
 from labelstream.jobs.worker import Attempt, TryAgain
-from labelstream.values import FileRef, Position
+from labelstream.values import FileRef, Position, sha256_hex
+from labelstream_datasets.building.build import DatasetPlan, build, store
+from labelstream_datasets.building.index import BatchIndex
+from labelstream_datasets.options import DatasetOptions
 from trainer.domain import retry_id
 from trainer.engine.contract import Progress
 from trainer.handler import NAME, REQUESTS
@@ -112,12 +116,54 @@ async def test_a_request_that_is_repeated_while_it_waits_is_acknowledged_both_ti
     assert await trainer.waiting_requests() == 0
 
 
-@pytest.mark.parametrize("payload", [{}, {"cut": "9"}, {"cut": -5}])
+BOTH = {"cut": 9, "dataset": {"key": "default/datasets/d/dataset.json", "sha256": "0" * 64, "size_bytes": 2}}
+FOREIGN = {"dataset": {"key": "other/datasets/d/dataset.json", "sha256": "0" * 64, "size_bytes": 2}}
+
+
+@pytest.mark.parametrize("payload", [{}, {"cut": "9"}, {"cut": -5}, {"cut": True}, BOTH, FOREIGN])
 async def test_a_request_without_a_cut_is_acknowledged_and_stops_nothing(trainer, payload):
     await trainer.queue.put(REQUESTS, Job(project="default", id="bad", payload=payload))
     await trainer.ask(trainer.annotate())
     await (await trainer.started()).tick()
     assert trainer.said() == ["requested"]
+    assert await trainer.waiting_requests() == 0
+
+
+async def built_by_hand(trainer, last) -> DatasetRef:
+    """Store a dataset that the trainer's own settings would not give."""
+    options = DatasetOptions(min_box_area_percent=1)
+    plan = DatasetPlan("default", last, sha256_hex(b"recipe"), ClassSchema(name="cars", classes=("car",)), options)
+    return await store(trainer.blobs, await build(trainer.view, trainer.index, plan))
+
+
+async def test_a_training_on_a_stored_dataset_is_requested_once_and_waits_for_nothing(trainer):
+    dataset = await built_by_hand(trainer, trainer.annotate())
+    trainer.index = BatchIndex()  # nothing was read yet
+    decider = await trainer.started()
+    for _ in range(2):
+        await trainer.ask_on(dataset.description)
+        await decider.tick()
+    (requested,) = trainer.events()
+    assert isinstance(requested, TrainingRequested)
+    assert (requested.cause, requested.dataset) == ("request", dataset)
+    assert await trainer.waiting_requests() == 0
+
+
+@pytest.mark.parametrize("harm", ["gone", "changed", "foreign"])
+async def test_a_stored_dataset_that_is_not_what_was_asked_for_is_refused_and_stops_nothing(trainer, harm):
+    last = trainer.annotate()
+    wanted = (await built_by_hand(trainer, last)).description
+    if harm == "gone":
+        await trainer.blobs.delete(wanted.key)
+    else:
+        await trainer.blobs.put(wanted.key, b"{}")
+        wanted = FileRef.of(wanted.key, b"{}") if harm == "foreign" else wanted
+    await trainer.ask_on(wanted)
+    await trainer.ask(last)
+    decider = await trainer.started()
+    await decider.tick()
+    assert trainer.said() == ["requested"]
+    assert decider.asked == {}
     assert await trainer.waiting_requests() == 0
 
 

@@ -1,37 +1,89 @@
 """labelstream: the one command a person types.
 
-Every module of this package whose name ends in `_commands` has a `register(app)` that adds its commands; so does
-every entry point of the group `labelstream.commands`, for packages that bring commands of their own.
+Each command is made by the `register(app)` of a module `…_commands`, which is loaded when the command is typed: so that
+`labelstream --help` need not wait for all of them. Packages bring commands of their own by entry points of the group
+`labelstream.commands`; each names a `Later`.
 """
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
 from importlib.metadata import entry_points
 
 import typer
 
-import labelstream_cli
+from labelstream_cli.later import MARKUP, Later, group_of
 
 GROUP = "labelstream.commands"
+COMMANDS = (
+    Later(
+        "demo",
+        "labelstream_cli.demo_commands",
+        "Show the whole path: annotations in, a proven model out, detections from it over HTTP.",
+    ),
+    Later(
+        "up",
+        "labelstream_cli.stack_commands",
+        "Start RabbitMQ, SeaweedFS and the services, and leave them running.",
+    ),
+    Later("down", "labelstream_cli.stack_commands", "Stop everything that belongs to the stack; its data stay."),
+    Later(
+        "status",
+        "labelstream_cli.stack_commands",
+        "Show each service, each stream's length, each consumer's lag, and the current dataset and model.",
+    ),
+    Later("url", "labelstream_cli.stack_commands", "Print where a service of the stack answers HTTP."),
+    Later(
+        "push",
+        "labelstream_cli.push_commands",
+        "Publish annotated images and videos over the stream, as any producer would.",
+    ),
+    Later(
+        "parked",
+        "labelstream_cli.parked_commands",
+        "Messages that were refused: look at them, replay or drop them.",
+    ),
+    Later("schema", "labelstream_cli.schema_commands", "The classes of a project; classes are only ever added."),
+    Later("dataset", "labelstream_cli.dataset_commands", "Datasets: build, compare, look at, fetch and verify them."),
+    Later("train", "labelstream_cli.train_commands", "Ask for a training of what is annotated so far."),
+    Later("predict", "labelstream_cli.predict_commands", "Ask the model in service what is in images."),
+    Later(
+        "trace",
+        "labelstream_cli.trace_commands",
+        "Show the life of one annotation: its messages and receipts, archives, datasets, trainings and models.",
+    ),
+    Later(
+        "erase",
+        "labelstream_cli.erase_commands",
+        "Erase annotations for good: their labels, their images and every variant of them.",
+    ),
+    Later(
+        "gc",
+        "labelstream_cli.gc_commands",
+        "Remove images and archives that nothing kept refers to. Begins as a dry run: --delete removes.",
+    ),
+)
+
+
+def commands() -> tuple[Later, ...]:
+    """Return every command that is installed."""
+    return *COMMANDS, *(entry.load() for entry in entry_points(group=GROUP))
 
 
 def build() -> typer.Typer:
     """Return the application with every command that is installed."""
     application = typer.Typer(
-        help="Turns a stream of annotations into live object detectors.",
+        cls=group_of(commands()),
         no_args_is_help=True,
         add_completion=False,
-        rich_markup_mode="markdown",
+        rich_markup_mode=MARKUP,
         pretty_exceptions_show_locals=False,  # locals may hold secrets
     )
-    for module in sorted(pkgutil.iter_modules(labelstream_cli.__path__), key=lambda one: one.name):
-        if module.name.endswith("_commands"):
-            import_module(f"{labelstream_cli.__name__}.{module.name}").register(application)
-    for entry in entry_points(group=GROUP):
-        entry.load()(application)
+    application.callback()(_labelstream)
     return application
+
+
+def _labelstream() -> None:
+    """Turns a stream of annotations into live object detectors."""
 
 
 app = build()

@@ -14,11 +14,11 @@ import typer
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rstream.exceptions import StreamDoesNotExist
 
-from labelstream.errors import Rejected, Unavailable
+from labelstream.errors import Misconfigured, Rejected, Unavailable
 from labelstream.events.envelope import Envelope
 from labelstream.producer import broker_settings
 from labelstream.service.health import Health
-from labelstream.service.settings import BrokerSettings
+from labelstream.service.settings import BrokerSettings, Environment, StoreSettings, read_settings
 from labelstream.streams.amqp import decode
 from labelstream.streams.message import Delivery
 from labelstream.streams.ports import Broker, Start
@@ -35,6 +35,15 @@ Url = Annotated[
 Tell = Callable[[str, int, int], None]  # what is read, how much of it, of how much
 PATIENCE_S = 60.0  # with a broker that went away in the middle
 _AT_ONCE = 1000  # messages
+_STORE_VARIABLES = (
+    "LABELSTREAM_STORE__ENDPOINT_URL, LABELSTREAM_STORE__ACCESS_KEY and LABELSTREAM_STORE__SECRET_KEY_FILE"
+)
+
+
+class _StoreInEnvironment(Environment):
+    """The object store, as the services are told of it."""
+
+    store: StoreSettings
 
 
 def settings_of(directory: Path, url: str | None) -> BrokerSettings:
@@ -45,6 +54,15 @@ def settings_of(directory: Path, url: str | None) -> BrokerSettings:
         return running_stack(directory).broker
     except CommandFailed as error:
         raise CommandFailed(f"{error}\nOr name another broker with --url.") from error
+
+
+def store_in_environment(options: str) -> StoreSettings:
+    """Return how the environment says that the store is reached, which `options` need. Raises Misconfigured."""
+    try:
+        return read_settings(_StoreInEnvironment).store
+    except Misconfigured as error:
+        needed = f"{options} needs the object store of its services, as {_STORE_VARIABLES}"
+        raise Misconfigured(f"{needed}: {error}") from error
 
 
 @asynccontextmanager

@@ -38,6 +38,11 @@ def collected(archive: str) -> str:
     return f"{archive}.collected.json"
 
 
+def augmenting(project: str) -> str:
+    """The key of the note that says with which recipe a project's augmenter works."""
+    return f"{project}/augmenting.json"
+
+
 def batch_lists(project: str, digest: str) -> str:
     """The key of a batch event's lists, by their content."""
     return f"{project}/batches/{digest}.msgpack"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from labelstream.classes import ClassSchema
+from labelstream.events.training import DatasetRef
 from labelstream.values import FileRef, Position, Sha256, Split, Task, Value
 from labelstream_datasets.options import DatasetOptions, LabelRules
 
@@ -51,6 +52,16 @@ class DatasetDescription(DatasetOptions):
     def rules(self) -> LabelRules:
         """What becomes of the archives' labels in the dataset."""
         return LabelRules.of(self, self.project_schema or self.class_schema)
+
+    def reference(self, file: FileRef) -> DatasetRef:
+        """Return how events name it; `file` is its `dataset.json`."""
+        return DatasetRef(
+            id=self.id,
+            description=file,
+            cut=self.cut,
+            samples={split: count.samples for split, count in self.counts.items()},
+            test_images=self.count("test").images,
+        )
 
     def to_json(self) -> bytes:
         """Return the content of `dataset.json`."""

@@ -31,9 +31,16 @@ class DatasetOptions(Value):
 
     @model_validator(mode="after")
     def _merges_end(self) -> Self:
-        chained = sorted(self.merge.keys() & set(self.merge.values()))
+        merged: dict[str, str] = {}  # key → as it is spelled
+        for name, target in self.merge.items():
+            if not target.strip():
+                raise ValueError(f"{name!r} is merged into a class without a name")
+            if merged.setdefault(_key(name), name) != name:
+                raise ValueError(f"{merged[_key(name)]!r} and {name!r} are one class: merge it once")
+        chained = sorted(merged.keys() & set(map(_key, self.merge.values())))
         if chained:
-            raise ValueError(f"{chained[0]!r} is merged into another class, and another one into it: name the last one")
+            name = merged[chained[0]]
+            raise ValueError(f"{name!r} is merged into another class, and another one into it: name the last one")
         return self
 
 
@@ -92,7 +99,7 @@ def rules_digest(options: DatasetOptions) -> str | None:
     """Return what tells label rules apart; None when labels stay as they are. Classes added later do not matter."""
     if options.classes is None and not options.merge and options.min_box_area_percent == 0:
         return None
-    classes = None if options.classes is None else sorted(map(_key, options.classes))
+    classes = None if options.classes is None else sorted(set(map(_key, options.classes)))
     merge = sorted([_key(old), _key(new)] for old, new in options.merge.items())
     return digest_of([classes, merge, float(options.min_box_area_percent)])  # read back from JSON, 0 is 0.0
 

@@ -34,13 +34,7 @@ async def store(blobs: Blobs, built: BuiltDataset) -> DatasetRef:
     published = await _create_published(blobs, built) if built.published else None
     complete = description.model_copy(update={"manifest": manifest, "published": published})
     key = keys.dataset(description.project, description.id, DESCRIPTION)
-    return DatasetRef(
-        id=description.id,
-        description=await _create(blobs, key, complete.to_json()),
-        cut=description.cut,
-        samples={split: count.samples for split, count in description.counts.items()},
-        test_images=description.count("test").images,
-    )
+    return description.reference(await _create(blobs, key, complete.to_json()))
 
 
 async def _create_published(blobs: Blobs, built: BuiltDataset) -> FileRef:

@@ -59,7 +59,7 @@ class Shadow(Own):
 
 
 class Glare(Own):
-    """Add a bright spot near the upper border that fades over the image (A.RandomSunFlare: 50 times as long)."""
+    """Add a bright spot near the upper border that fades over the image (A.RandomSunFlare: 40 times as long)."""
 
     said: kinds.Glare
 

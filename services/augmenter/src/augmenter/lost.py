@@ -1,4 +1,4 @@
-"""Looks at the start whether the archives that events name are still there."""
+"""Holds the archives of our recipe from the start on, and looks whether they are still there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from augmenter.store import Store
 from labelstream import keys
 from labelstream.errors import Misconfigured
 from labelstream.events.base import BATCH_EVENTS
+from labelstream_datasets.archives.augmenting import Augmenting
+
+
+async def hold_archives(store: Store, project: str, recipe: str) -> None:
+    """Say which recipe's archives `labelstream gc` is to leave alone, even before the next batch says it."""
+    await store.put(keys.augmenting(project), Augmenting(recipe=recipe).model_dump_json().encode())
 
 
 async def refuse_lost_archives(store: Store, project: str, done: Done) -> None:

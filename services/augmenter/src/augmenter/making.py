@@ -20,7 +20,8 @@ from labelstream.labels import Shape
 from labelstream.values import FileRef, sha256_hex
 from labelstream_datasets.archives.contents import ArchiveWriter, Contents, contents_of
 
-AHEAD = 3  # images for each process: one in it, and others ready for it
+AHEAD = 4  # images for each process: one in it, two ready for it, one that is read
+PIXELS_IN_A_BYTE = 4  # of a JPEG of a photo at the default quality, at least
 
 
 class Renderer(Protocol):
@@ -55,8 +56,11 @@ class Order:
 
     @property
     def size_bytes(self) -> int:
-        """How much memory its making takes, roughly: originals, copies of them, and variants of about their size."""
-        return sum(sample.image.size_bytes for sample in self.samples) * memory_factor(self.recipe)
+        """How much memory its making takes, roughly: originals, copies of them, and variants.
+
+        A variant is about as large as its original, or as photos with so many pixels are: some formats pack closer.
+        """
+        return sum(_size_bytes(sample.image) for sample in self.samples) * memory_factor(self.recipe)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,10 @@ class Maker(Protocol):
     async def make(self, order: Order) -> Shelved:
         """Return when the archive is stored. Bad samples are left out, and named in the contents."""
         ...
+
+
+def _size_bytes(image: ImageRef) -> int:
+    return max(image.size_bytes, image.width * image.height // PIXELS_IN_A_BYTE)
 
 
 def memory_factor(recipe: Recipe) -> int:
@@ -96,19 +104,20 @@ class Workshop:
     async def make(self, order: Order) -> Shelved:
         """Return what is stored under the order's name; it is made unless it is there."""
         async with self.room.taken(order.size_bytes):
-            stored = await self.store.read(order.key)
+            stored = await self.store.read(order.key) if await self.store.keep(order.key) else None
             if stored is None:
-                contents, made = await self._made(order)
+                writer = ArchiveWriter(order.recipe.digest)
+                await self._fill(writer, order)
+                contents, made = await asyncio.to_thread(writer.finish)
                 if made is None:
                     return Shelved(contents, None)
                 stored = await self.store.create(order.key, made)
                 if stored is made:
-                    return Shelved(contents, await asyncio.to_thread(FileRef.of, order.key, made), new=True)
+                    return Shelved(contents, writer.stored_as(order.key), new=True)
             contents = await asyncio.to_thread(contents_of, stored)
             return Shelved(contents, await asyncio.to_thread(FileRef.of, order.key, stored))
 
-    async def _made(self, order: Order) -> tuple[Contents, bytes | None]:
-        writer = ArchiveWriter(order.recipe.digest)
+    async def _fill(self, writer: ArchiveWriter, order: Order) -> None:
         async with asyncio.TaskGroup() as group:
             tasks = deque(group.create_task(self._rendered(order.recipe, sample)) for sample in order.samples)
             for sample in order.samples:
@@ -116,11 +125,8 @@ class Workshop:
                 if isinstance(rendered, Rejected):
                     writer.leave_out(*sample.content, f"{rendered.rule}: {rendered.reason}")
                 else:
-                    encoded, made = rendered
-                    variants = [(encoded, sample.shapes), *((one.image, one.shapes) for one in made.variants)]
-                    await asyncio.to_thread(writer.add, sample.image, sample.labels, variants, made.phash)
+                    await asyncio.to_thread(_add, writer, sample, *rendered)
                 del rendered  # its bytes are in the archive
-        return await asyncio.to_thread(writer.finish)
 
     async def _rendered(self, recipe: Recipe, sample: Sample) -> tuple[bytes, Rendering] | Rejected:
         """Return the original's bytes and what was made of it, or why not: a bad sample never stops the others."""
@@ -140,3 +146,9 @@ class Workshop:
         if await asyncio.to_thread(sha256_hex, encoded) != image.sha256:
             raise Rejected("image.changed", f"{image.key} has another digest than recorded", "Restore the object.")
         return encoded
+
+
+def _add(writer: ArchiveWriter, sample: Sample, encoded: bytes, made: Rendering) -> None:
+    variants = [(encoded, sample.shapes), *((one.image, one.shapes) for one in made.variants)]
+    digests = [sample.image.sha256, *(one.sha256 for one in made.variants)]
+    writer.add(sample.image, sample.labels, variants, made.phash, digests)

@@ -12,7 +12,7 @@ from augmenter.batching import Batching, ContentAt, ModesAt
 from augmenter.done import Done
 from augmenter.handler import SOURCE, Augmenter
 from augmenter.line import Line
-from augmenter.lost import refuse_lost_archives
+from augmenter.lost import hold_archives, refuse_lost_archives
 from augmenter.metrics import COLLECTED
 from augmenter.modes import schema_modes
 from augmenter.store import Store
@@ -65,6 +65,7 @@ class Pipeline:
             self.health.waiting(publisher, "reading back what was augmented")
             first = (await journal.open())[publisher]  # publishing ids are the last offset answered + 1
             await whole.fetch()
+            await hold_archives(self.store, self.project, recipe.digest)  # before we look: gc may run
             await refuse_lost_archives(self.store, self.project, done)
             await self._catch_up(view, first)
             modes = await self._modes(view)

@@ -13,7 +13,7 @@ import simplejpeg
 from PIL import Image
 
 from augmenter.boxes import Minimum, settle
-from augmenter.composing import composed
+from augmenter.composing import composed, seeded
 from augmenter.recipe import Group, Recipe
 from augmenter.rendering import Modes, Rendered, Rendering
 from labelstream import png
@@ -56,8 +56,7 @@ class _Variant:
 
     def of(self, pixels: Pixels, shapes: tuple[Shape, ...]) -> Rendered:
         """Draw what is done, and do it to the pixels and the boxes."""
-        compose = composed(self.group, self.recipe.min_box_visible)
-        compose.set_random_seed(self.seed)
+        compose = seeded(composed(self.group, self.recipe.min_box_visible), self.seed)
         corners = np.array([one.corners() for one in shapes], np.float64).reshape(-1, 4)  # (n, 4) xyxy, fractions
         done = compose(image=pixels, bboxes=corners, rows=np.arange(len(shapes)))
         least = Minimum(self.recipe.min_box_area_percent / 100, self.recipe.min_box_side)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labelstream.labels import Shape
+from labelstream.values import sha256_hex
 
 Modes = Mapping[tuple[int, str], int]  # (class id, weather mode) → the id of that class in the mode
 
@@ -16,6 +18,11 @@ class Rendered:
 
     image: bytes
     shapes: tuple[Shape, ...]
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """The image's digest; once it is known it goes along from process to process."""
+        return sha256_hex(self.image)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Sharing:
             log.warning("order.given_up", archive=order.key, rule=ending.failure.rule, reason=ending.failure.reason)
         elif ending.result is not None:
             left = ArchiveLeft.model_validate_json(ending.result)
-            if left.file is None or await self.store.has(left.file.key):
+            if left.file is None or await self.store.keep(left.file.key):
                 return Shelved(left.contents, left.file)
             log.warning("order.lost", archive=order.key)  # it was left long ago, before we were started again
         return await self.workshop.make(order)

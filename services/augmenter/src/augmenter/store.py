@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
+from labelstream_datasets.archives.keeping import keep
 
 STORE = "object store"
 
@@ -48,6 +49,10 @@ class Store:
     async def has(self, key: str) -> bool:
         """Say whether there is such an object."""
         return await patiently(self.health, STORE, lambda: self.blobs.head(key)) is not None
+
+    async def keep(self, archive: str) -> bool:
+        """Say whether there is an archive with this key; `labelstream gc` takes it for new then."""
+        return await patiently(self.health, STORE, lambda: keep(self.blobs, archive))
 
     async def keys(self, prefix: str, suffix: str = "") -> list[str]:
         """Return the keys that begin and end so."""

@@ -13,6 +13,7 @@ from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected, Unavailable
 from labelstream.events.envelope import Envelope
 from labelstream.events.training import (
+    DatasetRef,
     TrainingEvent,
     TrainingFailed,
     TrainingFinished,
@@ -22,17 +23,20 @@ from labelstream.events.training import (
 )
 from labelstream.jobs.desk import Desk, Standing
 from labelstream.jobs.ports import Job, JobQueue, Taken
+from labelstream.schemas.recorded import recorded_schema
 from labelstream.service.health import Health
 from labelstream.streams.journal import Journal
+from labelstream.values import FileRef
 from labelstream.view import AnnotationView
-from labelstream_datasets.building.build import DatasetPlan, build, class_schema_at, store
+from labelstream_datasets.building.build import DatasetPlan, build, store
 from labelstream_datasets.building.index import BatchIndex
-from labelstream_datasets.loading import load_description
+from labelstream_datasets.loading import load_description, load_reference
 from trainer.check import Minimum, Refusal, check, warnings
 from trainer.domain import JobBook, JobState, job_id
 from trainer.engine.contract import Progress
 from trainer.policy import Cut, due
 from trainer.recipe import TrainingRecipe
+from trainer.requests import read_request
 from trainer.settings import TrainerGroup
 from trainer.worker import PROGRESS, QUEUE, TrainingLeft, TrainingOrder
 
@@ -74,12 +78,18 @@ class Decider:
 
     async def _take_requests(self) -> None:
         while (taken := await self.queue.take(REQUESTS, wait_s=0)) is not None:
-            cut = taken.job.payload.get("cut")
-            if taken.job.project in self.projects and isinstance(cut, int) and cut >= 0:
-                await self._remember(Cut(taken.job.project, cut, "request", taken), taken)
-                continue
-            log.error("request.rejected", job=taken.job.id, project=taken.job.project, cut=cut)
-            await taken.done()
+            try:
+                cut = self._read(taken)
+            except ValueError as error:
+                log.error("request.rejected", job=taken.job.id, project=taken.job.project, reason=str(error))
+                await taken.done()
+            else:
+                await self._remember(cut, taken)
+
+    def _read(self, taken: Taken) -> Cut:
+        if taken.job.project not in self.projects:
+            raise ValueError(f"this trainer trains {', '.join(self.projects)}")
+        return read_request(taken)
 
     async def _remember(self, cut: Cut, taken: Taken) -> None:
         """Keep a request until its cut can be read; the same again, or delivered again, takes the older one's place."""
@@ -103,7 +113,7 @@ class Decider:
         self.upcoming[project] = {
             "validated_since_last": len(validated) if needed else None,  # nobody counts when only requests train
             "needed": needed or None,
-            "asked_for": [cut.offset for cut in self.asked.values() if cut.project == project],
+            "asked_for": [cut.offset for cut in self.asked.values() if cut.project == project and not cut.dataset],
         }
         self.health.fact("next_training", self.upcoming)
         offset = due(validated, needed, readable)
@@ -117,21 +127,13 @@ class Decider:
         return min(covered, -1 if self.view.position is None else self.view.position)
 
     async def _request(self, cut: Cut) -> None:
-        """Build the dataset of a cut and say that a training on it is due; the same dataset is the same job.
+        """Say that a training on the dataset of a cut is due; the same dataset is the same job.
 
         Only who asks for a training that failed gets another one.
         """
-        recipe = self.index.recipe(cut.project, cut.offset)
-        if recipe is None:
-            raise RuntimeError(f"no recipe covers {cut.project} up to {cut.offset}, although it was readable")
-        plan = DatasetPlan(
-            project=cut.project,
-            cut=cut.offset,
-            recipe=recipe,
-            class_schema=await class_schema_at(self.view, self.blobs, cut.project, cut.offset),
-            options=self.settings.dataset,
-        )
-        dataset = await store(self.blobs, await build(self.view, self.index, plan, self.blobs))
+        dataset = await self._built(cut) if cut.dataset is None else await self._stored(cut, cut.dataset)
+        if dataset is None:
+            return
         self.health.fact("dataset", {"id": dataset.id, "project": cut.project, "samples": dataset.samples})
         job = job_id(cut.project, dataset.id, self.recipe.digest)
         if cut.cause == "request":
@@ -148,6 +150,28 @@ class Decider:
             recipe_digest=self.recipe.digest,
         )
         await self._say(requested, cut.project, job)
+
+    async def _built(self, cut: Cut) -> DatasetRef:
+        recipe = self.index.recipe(cut.project, cut.offset)
+        if recipe is None:
+            raise RuntimeError(f"no recipe covers {cut.project} up to {cut.offset}, although it was readable")
+        plan = DatasetPlan(
+            project=cut.project,
+            cut=cut.offset,
+            recipe=recipe,
+            class_schema=await recorded_schema(self.blobs, cut.project),
+            options=self.settings.dataset,
+        )
+        return await store(self.blobs, await build(self.view, self.index, plan, self.blobs))
+
+    async def _stored(self, cut: Cut, description: FileRef) -> DatasetRef | None:
+        """Return a dataset that somebody built; None, and say so, when it is gone or changed."""
+        try:
+            return await load_reference(self.blobs, description)
+        except Rejected as error:
+            reason = f"{error.rule}: {error.reason}"
+            log.error("request.rejected", project=cut.project, dataset=description.key, reason=reason)
+            return None
 
     # ---- following
 

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labelstream.jobs.ports import Taken
+from labelstream.values import FileRef
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Train on what `annotation-events` said up to this offset, inclusive."""
+    """Train on what `annotation-events` said up to this offset, inclusive; or on a dataset that is stored."""
 
     project: str
     offset: int
     cause: Literal["policy", "request"]
     request: Taken | None = None  # to be acknowledged once the decision stands in the stream
+    dataset: FileRef | None = None  # the description of a stored dataset, which was built at some cut of its own
 
 
 def due(validated: Sequence[int], min_new: int, readable: int) -> int | None:

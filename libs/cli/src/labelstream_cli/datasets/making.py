@@ -12,11 +12,13 @@ from pydantic import ValidationError
 from labelstream import keys
 from labelstream.errors import Misconfigured
 from labelstream.events.base import ANNOTATION_EVENTS
+from labelstream.schemas.recorded import recorded_schema
 from labelstream.values import Split
+from labelstream_cli.datasets.archives import require_archives
 from labelstream_cli.datasets.catalogue import Kept, keep
 from labelstream_cli.datasets.dry import ReadOnly
 from labelstream_cli.datasets.place import Place
-from labelstream_cli.datasets.reading import Streams, schema_at, streams
+from labelstream_cli.datasets.reading import Streams, streams
 from labelstream_cli.datasets.words import SHORT, options_in_words
 from labelstream_cli.running import CommandFailed
 from labelstream_datasets.building.build import BuiltDataset, DatasetPlan, build, store
@@ -103,7 +105,7 @@ async def make(place: Place, wanted: Wanted) -> Made:
             project=place.project,
             cut=cut,
             recipe=recipe,
-            class_schema=await schema_at(place, read, cut),
+            class_schema=await recorded_schema(place.blobs, place.project),
             options=wanted.options,
             published=wanted.published,
         )
@@ -111,6 +113,7 @@ async def make(place: Place, wanted: Wanted) -> Made:
         built = await build(read.view, read.index, plan, blobs)
         if not len(built.manifest):
             raise CommandFailed(_empty(place.project, cut, wanted.options))
+        await require_archives(place, built.manifest, packed=not wanted.dry_run)
         missing = await asyncio.to_thread(_missing, read, plan) if built.description.missing else ()
     near = await asyncio.to_thread(near_duplicates, built.manifest)
     key = keys.dataset(place.project, built.description.id, DESCRIPTION)
@@ -119,6 +122,7 @@ async def make(place: Place, wanted: Wanted) -> Made:
     if not wanted.dry_run:
         await store(place.blobs, built)
         kept = await keep(place.blobs, place.project, built.description.id, wanted.name)
+        await require_archives(place, built.manifest, packed=True)  # until it was kept, `gc` might take one
     return Made(built, near, missing, read.end, existed, kept)
 
 

@@ -11,21 +11,17 @@ from typing import Any, TypeVar
 
 from labelstream.blobs.ports import Blobs
 from labelstream.blobs.s3 import S3Blobs
-from labelstream.errors import Misconfigured
 from labelstream.producer import broker_settings
 from labelstream.service.health import Health
-from labelstream.service.settings import BrokerSettings, Environment, StoreSettings, read_settings
+from labelstream.service.settings import BrokerSettings, StoreSettings
 from labelstream.streams.ports import Broker
 from labelstream.values import digest_of
-from labelstream_cli.reaching import Tell, bars, broker_at
+from labelstream_cli.reaching import Tell, bars, broker_at, store_in_environment
 from labelstream_cli.running import CommandFailed, run, stack_with
 
 T = TypeVar("T")
 
 NAME = "labelstream dataset"
-_STORE_VARIABLES = (
-    "LABELSTREAM_STORE__ENDPOINT_URL, LABELSTREAM_STORE__ACCESS_KEY and LABELSTREAM_STORE__SECRET_KEY_FILE"
-)
 
 
 @dataclass(frozen=True)
@@ -48,12 +44,6 @@ class Where:
     project: str
     url: str | None = None  # of another broker; the store is then told by the environment
     quiet: bool = False  # show no progress
-
-
-class _StoreInEnvironment(Environment):
-    """The object store, as the services are told of it."""
-
-    store: StoreSettings
 
 
 def at_place(where: Where, work: Callable[[Place], Coroutine[Any, Any, T]]) -> T:
@@ -84,7 +74,7 @@ def _settings(where: Where) -> tuple[BrokerSettings, StoreSettings, Path]:
     if where.url is not None:
         broker = broker_settings(where.url)
         place = digest_of([broker.host, broker.stream_port, broker.vhost])[:16]
-        return broker, _store_in_environment(), _cache_home() / "labelstream" / "views" / place
+        return broker, store_in_environment("--url"), _cache_home() / "labelstream" / "views" / place
     try:
         stack = stack_with(where.directory, where.project)
     except CommandFailed as error:
@@ -92,13 +82,6 @@ def _settings(where: Where) -> tuple[BrokerSettings, StoreSettings, Path]:
             f"{error}\nAnother broker is named with --url, and its store by the environment."
         ) from error
     return stack.broker, stack.store, stack.layout.state("cli")
-
-
-def _store_in_environment() -> StoreSettings:
-    try:
-        return read_settings(_StoreInEnvironment).store
-    except Misconfigured as error:
-        raise Misconfigured(f"--url needs the object store of its services, as {_STORE_VARIABLES}: {error}") from error
 
 
 def _cache_home() -> Path:

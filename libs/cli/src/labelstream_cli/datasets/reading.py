@@ -15,7 +15,6 @@ from typing import BinaryIO
 
 from labelstream import keys
 from labelstream.batches import WholeBatches
-from labelstream.classes import ClassSchema
 from labelstream.errors import Unavailable
 from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS
 from labelstream.events.envelope import Envelope
@@ -26,10 +25,10 @@ from labelstream.view.snapshots import restore_snapshot
 from labelstream_cli.datasets.place import Place
 from labelstream_cli.reaching import event_in, last_offset, stored
 from labelstream_cli.running import ERRORS, CommandFailed
-from labelstream_datasets.building.build import class_schema_at
 from labelstream_datasets.building.index import BatchIndex
 
 _WITHIN_S = 30.0  # a store that does not say what it has
+_TURN_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,6 @@ async def streams(place: Place) -> AsyncIterator[Streams]:
             view.close()
 
 
-async def schema_at(place: Place, read: Streams, cut: int) -> ClassSchema:
-    """Return the project's classes as of an offset."""
-    return await class_schema_at(read.view, place.blobs, place.project, cut)
-
-
 async def _opened(place: Place) -> AnnotationView:
     """Open the kept view, or the newest copy in the store, as far as it belongs to this stream."""
     file = place.cache / "annotations.sqlite"
@@ -112,10 +106,24 @@ async def _fold(
 
 @asynccontextmanager
 async def _alone(cache: Path) -> AsyncIterator[None]:
-    """Hold off other commands that use the same view: they wait for their turn."""
+    """Hold off other commands that use the same view: they wait for their turn, and say so."""
     with await asyncio.to_thread(_lock_file, cache) as lock:
-        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+        told = False
+        while not _locked(lock):
+            if not told:
+                ERRORS.print("Waiting for another command that reads the annotations.", style="dim")
+            told = True
+            await asyncio.sleep(_TURN_S)
         yield
+
+
+def _locked(lock: BinaryIO) -> bool:
+    """Take the lock if it is free: a thread that waits for it could not be interrupted."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _lock_file(cache: Path) -> BinaryIO:

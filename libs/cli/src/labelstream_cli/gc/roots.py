@@ -51,14 +51,22 @@ class Roots:
     older: Mapping[str, str]  # archive of a recipe that is not in use → recipe
 
     @classmethod
-    def of(cls, book: Book, needed: Iterable[str], notes: Mapping[str, str | None], recent_ms: int) -> Roots:
+    def of(
+        cls,
+        book: Book,
+        needed: Iterable[str],
+        notes: Mapping[str, str | None],
+        recent_ms: int,
+        augmenting: str | None = None,
+    ) -> Roots:
         """Draw the line.
 
         `needed` are the archives of kept datasets. `notes` say what took the place of rewritten archives, beyond
-        what the events say. A recipe that was used since `recent_ms` is in use.
+        what the events say. In use is a recipe that was used since `recent_ms`, and the one that the augmenter works
+        with, which may have said nothing yet.
         """
         forwards = {**notes, **book.forwards}
-        using = in_use(book.shelves, recent_ms)
+        using = in_use(book.shelves, recent_ms) | {augmenting}
         staying = _followed(needed, forwards)
         older: dict[str, str] = {}
         for recipe, shelf in book.shelves.items():

@@ -19,6 +19,7 @@ from labelstream_cli.gc.plan import Plan, Sorting, Tally
 from labelstream_cli.gc.roots import Roots
 from labelstream_cli.gc.streams import Streams
 from labelstream_cli.reaching import Tell, not_told
+from labelstream_datasets.archives.augmenting import Augmenting
 
 NOTE = keys.forwarding("")
 _AT_ONCE = 16  # notes that are read
@@ -104,7 +105,19 @@ class Survey:
     async def _kept_roots(self, project: str) -> tuple[Kept, Roots]:
         book, sight = self.streams.books[project], self._sights[project]
         kept = await sight.datasets.kept(book.making.datasets(self.rules.keep_models))
-        return kept, Roots.of(book, kept.archives, sight.notes, self._recent_ms(sight))
+        augmenting = await self._augmenting(project)
+        return kept, Roots.of(book, kept.archives, sight.notes, self._recent_ms(sight), augmenting)
+
+    async def _augmenting(self, project: str) -> str | None:
+        """Return the recipe that the project's augmenter was started with last, if it said so."""
+        key = keys.augmenting(project)
+        try:
+            return Augmenting.model_validate_json((await self.blobs.get(key)).data).recipe
+        except BlobNotFound:
+            return None
+        except ValidationError:
+            self.streams.books[project].doubt(f"the note {key} can't be read: the augmenter writes it when it starts")
+            return None
 
     def _recent_ms(self, sight: _Sight) -> int:
         """Return since when a recipe that was used counts as in use."""

@@ -14,16 +14,13 @@ from labelstream.producer import broker_settings
 from labelstream.schemas import load_named_schema
 from labelstream.schemas.recorded import recorded_schema
 from labelstream.service.health import Health
-from labelstream.service.settings import BrokerSettings, Environment, StoreSettings, read_settings
-from labelstream_cli.reaching import settings_of
+from labelstream.service.settings import BrokerSettings, StoreSettings
+from labelstream_cli.reaching import settings_of, store_in_environment
 from labelstream_cli.running import CommandFailed, running_stack
 from labelstream_local.services import input_stream
 from labelstream_local.stack import Stack
 
 _SCHEMA_WITHIN_S = 10.0
-_STORE_VARIABLES = (
-    "LABELSTREAM_STORE__ENDPOINT_URL, LABELSTREAM_STORE__ACCESS_KEY and LABELSTREAM_STORE__SECRET_KEY_FILE"
-)
 
 
 @dataclass(frozen=True)
@@ -43,19 +40,13 @@ class Target:
         return [name for name in names if self.schema_behind and self.schema_behind.id_of(name) is None]
 
 
-class _StoreInEnvironment(Environment):
-    """The object store, as the services are told of it."""
-
-    store: StoreSettings
-
-
 def find_target(
     stream: str, directory: Path, url: str | None, schema: str | None, *, by_reference: bool, dry_run: bool
 ) -> Target:
     """Find where a push goes. Raises CommandFailed when the stack is down, Misconfigured."""
     told = load_named_schema(schema) if schema is not None else None
     if url is not None:
-        incoming = _store_in_environment() if by_reference else None
+        incoming = store_in_environment("--by-reference with --url") if by_reference else None
         found, source = told, "--schema" if told else "the class schema is not known: --schema NAME|FILE names it"
         return Target(stream, broker_settings(url), found, source, incoming, by_reference)
     try:
@@ -71,15 +62,6 @@ def find_target(
     if told is None:
         return Target(stream, stack.broker, behind, source, stack.store, by_reference)
     return Target(stream, stack.broker, told, "--schema", stack.store, by_reference, behind)
-
-
-def _store_in_environment() -> StoreSettings:
-    try:
-        return read_settings(_StoreInEnvironment).store
-    except Misconfigured as error:
-        raise Misconfigured(
-            f"--by-reference with --url needs the object store of its services, as {_STORE_VARIABLES}: {error}"
-        ) from error
 
 
 async def _schema_of(stack: Stack, stream: str) -> tuple[ClassSchema | None, str]:

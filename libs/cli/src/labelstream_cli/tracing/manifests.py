@@ -1,17 +1,22 @@
-"""Which samples of a dataset came from one annotation."""
+"""Which datasets there are, and which samples of one came from an annotation."""
 
 from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
+from labelstream import keys
 from labelstream.blobs.checked import read_checked
 from labelstream.blobs.ports import Blobs
 from labelstream.events.training import DatasetRef
+from labelstream.values import FileRef
+from labelstream_datasets.description import DESCRIPTION, DatasetDescription
 from labelstream_datasets.loading import load_description
 
 _COLUMNS = ["name", "split", "image", "labels", "variant"]
@@ -35,6 +40,22 @@ class Held:
     def as_json(self) -> dict[str, Any]:
         """Return it for machines."""
         return {"split": self.split, "samples": self.samples, "revision": self.revision}
+
+
+async def stored_datasets(blobs: Blobs, project: str, known: Container[str]) -> tuple[list[DatasetRef], list[str]]:
+    """Return the stored datasets but those that are known, the newest cut first; and the ids of unreadable ones."""
+    found: list[DatasetRef] = []
+    unreadable: list[str] = []
+    async for info in blobs.list(keys.datasets(project)):
+        dataset_id, _, name = info.key.removeprefix(keys.datasets(project)).partition("/")
+        if name != DESCRIPTION or dataset_id in known:
+            continue
+        data = (await blobs.get(info.key)).data
+        try:
+            found.append(DatasetDescription.from_json(data).reference(FileRef.of(info.key, data)))
+        except ValidationError:
+            unreadable.append(dataset_id)
+    return sorted(found, key=lambda one: -one.cut.offset), unreadable
 
 
 async def samples_of(

@@ -20,7 +20,7 @@ from labelstream.streams.ports import Broker
 from labelstream_cli.reaching import Tell, not_told, stored
 from labelstream_cli.tracing.life import Life
 from labelstream_cli.tracing.making import Archives, Models, Serving, Trainings
-from labelstream_cli.tracing.manifests import Held, samples_of
+from labelstream_cli.tracing.manifests import Held, samples_of, stored_datasets
 from labelstream_cli.tracing.receipts import take_receipt
 
 MOST_DATASETS = 50
@@ -76,8 +76,13 @@ async def _whole(life: Life, blobs: Blobs, envelope: Envelope) -> Envelope | Non
 
 
 async def _datasets(life: Life, trainings: Trainings, blobs: Blobs, tell: Tell, most: int) -> dict[str, Held]:
-    """Return what each dataset holds of the annotation: the newest first, up to `most` that may hold it."""
-    may = [one.dataset for one in trainings.requested() if one.dataset.cut.offset >= (life.first_offset or 0)]
+    """Return what each dataset holds of the annotation, up to `most` that may hold it.
+
+    Those that were trained on come first, then those that somebody only built; the newest first.
+    """
+    trained = {one.dataset.id: one.dataset for one in trainings.requested()}
+    built, life.unreadable = await stored_datasets(blobs, life.project, trained)
+    may = [one for one in (*trained.values(), *built) if one.cut.offset >= (life.first_offset or 0)]
     life.not_searched = max(0, len(may) - most)
     held: dict[str, Held] = {}
     for number, dataset in enumerate(may[:most], 1):

@@ -7,6 +7,7 @@ contents.json                                            last: what is in it, an
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 from collections.abc import Collection, Sequence
@@ -15,7 +16,7 @@ from pathlib import PurePosixPath
 from labelstream.events.annotation import ImageRef
 from labelstream.events.batch import Variant
 from labelstream.labels import Shape, yolo_lines
-from labelstream.values import Sha256, Value, sha256_hex
+from labelstream.values import FileRef, Sha256, Value, sha256_hex
 
 CONTENTS = "contents.json"
 
@@ -50,28 +51,66 @@ def stem_of(image: str, labels: str) -> str:
     return f"{image[:16]}-{labels[:8]}"
 
 
+class _Tar:
+    """The bytes of a tar that `tarfile` would write in the format USTAR, and their digest, which grows with them."""
+
+    def __init__(self) -> None:
+        self._buffer = io.BytesIO()
+        self._digest = hashlib.sha256()
+
+    def put(self, name: str, data: bytes) -> None:
+        """Add a file."""
+        entry = tarfile.TarInfo(name)  # time, owner and group stay 0
+        entry.size = len(data)
+        self._write(entry.tobuf(tarfile.USTAR_FORMAT))
+        self._write(data)
+        self._write(bytes(-len(data) % tarfile.BLOCKSIZE))
+
+    def end(self) -> bytes:
+        """Close it; return all of it."""
+        self._write(bytes(2 * tarfile.BLOCKSIZE))
+        self._write(bytes(-self._buffer.tell() % tarfile.RECORDSIZE))
+        return self._buffer.getvalue()
+
+    def stored_as(self, key: str) -> FileRef:
+        """Describe what was written so far as stored under `key`."""
+        return FileRef(key=key, sha256=self._digest.hexdigest(), size_bytes=self._buffer.tell())
+
+    def _write(self, data: bytes) -> None:
+        self._buffer.write(data)
+        self._digest.update(data)
+
+
 class ArchiveWriter:
     """Collects images with their labels, in the order in which they are added."""
 
     def __init__(self, recipe: str) -> None:
         self._recipe = recipe
-        self._buffer = io.BytesIO()
-        self._tar = tarfile.TarFile(fileobj=self._buffer, mode="w", format=tarfile.USTAR_FORMAT)
+        self._tar = _Tar()
         self._made: list[Made] = []
         self._missing: list[Missing] = []
 
     def add(
-        self, image: ImageRef, labels: str, variants: Sequence[tuple[bytes, tuple[Shape, ...]]], phash: str | None
+        self,
+        image: ImageRef,
+        labels: str,
+        variants: Sequence[tuple[bytes, tuple[Shape, ...]]],
+        phash: str | None,
+        digests: Sequence[str] = (),
     ) -> None:
-        """Add (encoded image, shapes) of an original and of its variants; `labels` is the digest of the original's."""
+        """Add (encoded image, shapes) of an original and of its variants; `labels` is the digest of the original's.
+
+        `digests` are those of the encoded images where the caller knows them already, in the same order.
+        """
         written: list[Variant] = []
         stem = stem_of(image.sha256, labels)
-        for number, (encoded, shapes) in enumerate(variants):
+        known = digests or [sha256_hex(encoded) for encoded, _ in variants]
+        for number, ((encoded, shapes), digest) in enumerate(zip(variants, known, strict=True)):
             suffix = ".jpg" if number else PurePosixPath(image.key).suffix
             path = f"{stem}_{number}{suffix}"
-            _put(self._tar, path, encoded)
-            _put(self._tar, f"{stem}_{number}.txt", yolo_lines(shapes).encode())
-            written.append(Variant(variant=number, image_path=path, sha256=sha256_hex(encoded), boxes=len(shapes)))
+            self._tar.put(path, encoded)
+            self._tar.put(f"{stem}_{number}.txt", yolo_lines(shapes).encode())
+            written.append(Variant(variant=number, image_path=path, sha256=digest, boxes=len(shapes)))
         self._made.append(Made(image=image.sha256, labels=labels, variants=tuple(written), phash=phash))
 
     def leave_out(self, image: str, labels: str, reason: str) -> None:
@@ -81,9 +120,13 @@ class ArchiveWriter:
     def finish(self) -> tuple[Contents, bytes | None]:
         """Return what the archive says of itself and its bytes; None when it holds no image."""
         contents = Contents(recipe=self._recipe, made=tuple(self._made), missing=tuple(self._missing))
-        _put(self._tar, CONTENTS, contents.model_dump_json().encode())
-        self._tar.close()
-        return contents, self._buffer.getvalue() if self._made else None
+        self._tar.put(CONTENTS, contents.model_dump_json().encode())
+        archive = self._tar.end()
+        return contents, archive if self._made else None
+
+    def stored_as(self, key: str) -> FileRef:
+        """Describe the finished archive as stored under `key`, without reading it again."""
+        return self._tar.stored_as(key)
 
 
 def contents_of(archive: bytes) -> Contents:
@@ -111,24 +154,15 @@ def without(archive: bytes, images: Collection[str]) -> bytes | None:
         return None
     missing = tuple(one for one in before.missing if one.image not in images)
     paths = [variant.image_path for one in made for variant in one.variants]
-    buffer = io.BytesIO()
-    with (
-        tarfile.open(mode="r:", fileobj=io.BytesIO(archive)) as old,
-        tarfile.TarFile(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as new,
-    ):
+    new = _Tar()
+    with tarfile.open(mode="r:", fileobj=io.BytesIO(archive)) as old:
         for path in paths:
             labels = str(PurePosixPath(path).with_suffix(".txt"))
-            _put(new, path, _get(old, path))
-            _put(new, labels, _get(old, labels))
-        after = Contents(recipe=before.recipe, made=made, missing=missing)
-        _put(new, CONTENTS, after.model_dump_json().encode())
-    return buffer.getvalue()
-
-
-def _put(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    entry = tarfile.TarInfo(name)  # time, owner and group stay 0
-    entry.size = len(data)
-    tar.addfile(entry, io.BytesIO(data))
+            new.put(path, _get(old, path))
+            new.put(labels, _get(old, labels))
+    after = Contents(recipe=before.recipe, made=made, missing=missing)
+    new.put(CONTENTS, after.model_dump_json().encode())
+    return new.end()
 
 
 def _get(tar: tarfile.TarFile, name: str) -> bytes:

@@ -12,6 +12,7 @@ from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.values import FileRef, digest_of, sha256_hex
 from labelstream.view import Entry
 from labelstream_datasets.archives.contents import ArchiveWriter, contents_of
+from labelstream_datasets.archives.keeping import keep
 from labelstream_datasets.building.index import StoredContent, StoredVariant
 
 ORIGINALS: Final = digest_of(["labelstream", "originals only"])  # what stands for the recipe
@@ -45,7 +46,7 @@ class Packer:
         """
         while group:
             key = keys.archive(self.project, digest_of([ORIGINALS, *(_content(entry) for entry in group)]))
-            stored, created = await self._get(key), False
+            stored, created = await self._get(key) if await keep(self.blobs, key) else None, False
             if stored is None:
                 encoded = await self._read_all(group)
                 if None in encoded:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from labelstream.blobs.ports import Blobs
 from labelstream.classes import ClassSchema
 from labelstream.events.base import ANNOTATION_EVENTS
-from labelstream.schemas.recorded import recorded_schema
 from labelstream.values import Position, Split, digest_of
 from labelstream.view import AnnotationView, Entry
 from labelstream_datasets.archives.originals import ORIGINALS, Content, Packer
@@ -22,7 +21,7 @@ from labelstream_datasets.manifest import Manifest, Row
 from labelstream_datasets.options import DatasetOptions, LabelRules, rules_digest
 from labelstream_datasets.store import BuiltDataset, store
 
-__all__ = ["BuiltDataset", "DatasetPlan", "assemble", "build", "class_schema_at", "plan_of", "store"]
+__all__ = ["BuiltDataset", "DatasetPlan", "assemble", "build", "plan_of", "store"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class DatasetPlan:
     project: str
     cut: int  # offset of `annotation-events`, inclusive
     recipe: str  # digest of the augmentation recipe
-    class_schema: ClassSchema  # the project's; see `class_schema_at`
+    class_schema: ClassSchema  # the project's, as recorded: ids keep their meaning, so it covers every cut
     options: DatasetOptions = field(default_factory=DatasetOptions)
     published: Published = field(default_factory=dict)
 
@@ -47,17 +46,6 @@ def plan_of(description: DatasetDescription, published: Published | None = None)
         options=DatasetOptions.model_validate(description.model_dump(include=set(DatasetOptions.model_fields))),
         published=published or {},
     )
-
-
-async def class_schema_at(view: AnnotationView, blobs: Blobs, project: str, cut: int) -> ClassSchema:
-    """Return what the class ids of a project's annotations meant up to a cut; ids never change their meaning.
-
-    That is what messages said until then, where messages alone changed the schema, and else the newest one.
-    Raises Unavailable while none is recorded.
-    """
-    recorded = await recorded_schema(blobs, project)
-    then, now = view.class_schema(project, at=cut), view.class_schema(project)
-    return then if then is not None and now is not None and now.extends(recorded) else recorded
 
 
 async def build(view: AnnotationView, index: BatchIndex, plan: DatasetPlan, blobs: Blobs | None = None) -> BuiltDataset:

@@ -13,6 +13,7 @@ from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected
 from labelstream.values import FileRef, sha256_hex
 from labelstream_datasets.archives.forwarding import follow_archive
+from labelstream_datasets.archives.together import each_archive
 from labelstream_datasets.manifest import Manifest, Row
 
 _AT_ONCE = 4
@@ -40,20 +41,13 @@ class ArchiveLook:
     async def at_all(self, manifest: Manifest, told: Callable[[int, int], None]) -> list[Looked]:
         """Look at every archive of a manifest, a few at a time. Raises Unavailable."""
         total = len(manifest.table["archive"].unique())
-        groups = manifest.by_archive()
-        turn = asyncio.Lock()
         looked: list[Looked] = []
 
-        async def work() -> None:
-            while True:
-                async with turn:
-                    rows = await asyncio.to_thread(next, groups, None)
-                if rows is None:
-                    return
-                looked.append(await self._at(rows))
-                told(len(looked), total)
+        async def look(rows: list[Row]) -> None:
+            looked.append(await self._at(rows))
+            told(len(looked), total)
 
-        await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
+        await each_archive(manifest.by_archive(), look, _AT_ONCE)
         return sorted(looked, key=lambda one: one.archive.key)
 
     async def _at(self, rows: list[Row]) -> Looked:

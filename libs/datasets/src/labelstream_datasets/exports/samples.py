@@ -14,7 +14,7 @@ from labelstream.errors import Misconfigured
 from labelstream.labels import Box
 from labelstream.values import SPLITS, Split
 from labelstream_datasets.description import DatasetDescription
-from labelstream_datasets.layout.interrupted import FINISHED, MEDIA
+from labelstream_datasets.layout.interrupted import FINISHED, MEDIA, first_line
 
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # EXIF: the image is to be seen on its side
 
@@ -86,12 +86,11 @@ def samples(folder: Path, splits: Sequence[Split], *, variants: bool) -> Iterato
 
 def check(folder: Path, description: DatasetDescription, splits: Sequence[Split]) -> None:
     """Check that a folder holds the whole dataset. Raises Misconfigured."""
-    try:
-        dataset, *there = (folder / FINISHED).read_text().split()
-    except FileNotFoundError:
+    dataset, *there = (first_line(folder / FINISHED) or "").split(" ")
+    if not dataset:
         raise Misconfigured(
             f"{folder} holds no dataset, or one that is not whole yet: `labelstream dataset pull` lays one out"
-        ) from None
+        )
     if dataset != description.id:
         raise Misconfigured(f"{folder} holds the dataset {dataset}, not {description.id}")
     lacking = [split for split in splits if split not in there]

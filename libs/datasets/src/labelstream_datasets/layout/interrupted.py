@@ -1,7 +1,7 @@
 """A dataset's folder while it is laid out: which archives are in it already, so that an interrupted one goes on.
 
 DIR/.unfinished    the dataset and its splits, then a line an archive: its key and the digest of the labels written
-DIR/.finished      the dataset and its splits, once everything is there
+DIR/.finished      the same file, once everything is there
 """
 
 from __future__ import annotations
@@ -21,6 +21,14 @@ DATA, MEDIA = "data.yaml", "media.csv"
 KINDS = ("images", "labels")
 
 
+def first_line(mark: Path) -> str | None:
+    """Return the dataset and the splits that FINISHED or UNFINISHED tells of; None when it is not there."""
+    if not mark.is_file():
+        return None
+    with mark.open() as file:
+        return file.readline().removesuffix("\n")
+
+
 @dataclass(frozen=True)
 class LayingOut:
     """A folder, and what it is to become."""
@@ -32,8 +40,7 @@ class LayingOut:
     @property
     def is_finished(self) -> bool:
         """Whether everything is there."""
-        finished = self.directory / FINISHED
-        return finished.is_file() and finished.read_text() == self._mark
+        return first_line(self.directory / FINISHED) == self._mark
 
     def begin(self) -> dict[str, str]:
         """Make the folder ready; return which archives are in it already, with the digests of their labels.
@@ -79,7 +86,6 @@ class LayingOut:
     def finish(self) -> None:
         """Say that everything is there."""
         (self.directory / UNFINISHED).replace(self.directory / FINISHED)
-        (self.directory / FINISHED).write_text(self._mark)
 
     @property
     def _mark(self) -> str:

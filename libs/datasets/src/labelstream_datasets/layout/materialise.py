@@ -26,6 +26,7 @@ from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.values import SPLITS, FileRef, Split
 from labelstream_datasets.archives.forwarding import follow_archive
+from labelstream_datasets.archives.together import each_archive
 from labelstream_datasets.description import DatasetDescription
 from labelstream_datasets.layout.disk import writing
 from labelstream_datasets.layout.interrupted import DATA, FINISHED, MEDIA, LayingOut
@@ -89,18 +90,8 @@ class _Work:
         """Lay every archive out that is not there yet."""
         there = await self._there(manifest)
         archives = (rows for rows in manifest.by_archive() if rows[0].archive not in there)
-        taking = asyncio.Lock()
-
-        async def work() -> None:
-            while True:
-                async with taking:
-                    rows = await asyncio.to_thread(next, archives, None)
-                if rows is None:
-                    return
-                await self._lay_out(rows, pool)
-
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="unpacking") as pool:  # none writes on afterwards
-            await _together([asyncio.create_task(work()) for _ in range(AT_ONCE)])
+            await each_archive(archives, lambda rows: self._lay_out(rows, pool), AT_ONCE)
 
     async def _there(self, manifest: Manifest) -> set[str]:
         """Return the archives that an interrupted run laid out, and remove what else it left."""
@@ -149,16 +140,6 @@ class _Work:
         self.done += more
         if self.told is not None and more:
             self.told(self.done, self.total)
-
-
-async def _together(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Wait for all; when one fails, end the others and raise its error."""
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _piece(blobs: Blobs, file: FileRef, start: int, end: int) -> bytes:

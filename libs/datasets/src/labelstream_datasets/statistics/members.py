@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import PurePosixPath
 
+from labelstream.blobs.checked import HINT
 from labelstream.blobs.ports import BlobNotFound, Blobs
-from labelstream.values import sha256_hex
+from labelstream.errors import Rejected
+from labelstream.values import FileRef, sha256_hex
+from labelstream_datasets.archives.forwarding import follow_archive
 from labelstream_datasets.manifest import Row
 
 WINDOW = 4 << 20  # bytes that are read at once
@@ -41,11 +44,10 @@ async def fetch(blobs: Blobs, rows: Iterable[Row]) -> Fetched:
     fetched = Fetched()
     for key, group in groupby(sorted(rows, key=lambda row: (row.archive, row.path)), key=lambda row: row.archive):
         wanted = list(group)
-        paths = {path for row in wanted for path in (row.path, _labels(row))}
         try:
-            found = await _Walk(blobs, key, wanted[0].archive_bytes).find(paths)
-        except BlobNotFound:
-            fetched.left_out.append(f"{key} is gone from the store, or was rewritten by an erasure")
+            found = await _find(blobs, wanted)
+        except Rejected as error:  # gone, collected or erased
+            fetched.left_out.append(error.reason)
             continue
         except tarfile.TarError as error:
             fetched.left_out.append(f"{key} is damaged: {error}")
@@ -57,6 +59,20 @@ async def fetch(blobs: Blobs, rows: Iterable[Row]) -> Fetched:
             else:
                 fetched.samples.append(Sample(row, image, lines.decode()))
     return fetched
+
+
+async def _find(blobs: Blobs, rows: Sequence[Row]) -> dict[str, bytes]:
+    """Return what is there of the members of an archive, or of what took its place."""
+    paths = {path for row in rows for path in (row.path, _labels(row))}
+    archive = FileRef(key=rows[0].archive, sha256=rows[0].archive_sha256, size_bytes=rows[0].archive_bytes)
+
+    async def read(where: FileRef, _rewritten: bool) -> dict[str, bytes]:
+        try:
+            return await _Walk(blobs, where.key, where.size_bytes).find(paths)
+        except BlobNotFound as error:
+            raise Rejected("object.missing", f"the store has no {where.key}", HINT) from error
+
+    return await follow_archive(blobs, archive, read)
 
 
 def _labels(row: Row) -> str:

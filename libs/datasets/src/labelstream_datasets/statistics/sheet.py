@@ -37,6 +37,9 @@ class Tile:
     jpeg: bytes
 
 
+_Drawn = tuple[Sample, Tile, set[int]]  # with the classes that the tile shows
+
+
 @dataclass(frozen=True)
 class Strip:
     """An image and its variants."""
@@ -107,22 +110,33 @@ async def thumbnails(
             wanted |= _images([pair])
     fetched = await fetch(blobs, [rows[image] for image in wanted])
     rules = description.rules
-    return {sample.row.image: _tile(sample, rules)[0].jpeg for sample in fetched.samples}
+    drawn = await asyncio.to_thread(_drawn, fetched, rules)
+    return {sample.row.image: tile.jpeg for sample, tile, _ in drawn}
 
 
 def _sheet(fetched: Fetched, order: Sequence[str], description: DatasetDescription) -> Sheet:
     rules = description.rules
-    samples = sorted(fetched.samples, key=lambda sample: (order.index(sample.row.image), sample.row.variant))
-    groups = groupby(samples, key=lambda sample: sample.row.image)
+    drawn = sorted(_drawn(fetched, rules), key=lambda one: (order.index(one[0].row.image), one[0].row.variant))
+    groups = groupby(drawn, key=lambda one: one[0].row.image)
     return Sheet(tuple(_strip(list(group), rules) for _, group in groups), tuple(fetched.left_out))
 
 
-def _strip(samples: Sequence[Sample], rules: LabelRules) -> Strip:
-    row = samples[0].row
-    drawn = [_tile(sample, rules) for sample in samples]
-    shown = sorted(set().union(*(classes for _, classes in drawn)))
+def _drawn(fetched: Fetched, rules: LabelRules) -> list[_Drawn]:
+    """Draw what was fetched; an image that Pillow can't read is left out."""
+    drawn: list[_Drawn] = []
+    for sample in fetched.samples:
+        try:
+            drawn.append((sample, *_tile(sample, rules)))
+        except OSError as error:
+            fetched.left_out.append(f"{sample.row.path} can't be drawn: {error}")
+    return drawn
+
+
+def _strip(drawn: Sequence[_Drawn], rules: LabelRules) -> Strip:
+    row = drawn[0][0].row
+    shown = sorted(set().union(*(classes for _, _, classes in drawn)))
     named = tuple((class_id, rules.class_schema.classes[class_id]) for class_id in shown)
-    return Strip(row.name, row.medium, row.split, named, tuple(tile for tile, _ in drawn))
+    return Strip(row.name, row.medium, row.split, named, tuple(tile for _, tile, _ in drawn))
 
 
 def _tile(sample: Sample, rules: LabelRules) -> tuple[Tile, set[int]]:

@@ -58,7 +58,9 @@ def _render(encoded: bytes, image: ImageRef, shapes: tuple[Shape, ...], recipe: 
     from augmenter.render import render  # noqa: PLC0415  # only workers pay for OpenCV and albumentations
 
     try:
-        return render(encoded, image, shapes, recipe, modes)
+        rendering = render(encoded, image, shapes, recipe, modes)
+        _ = [one.sha256 for one in rendering.variants]  # here, where there are as many processes as cores
+        return rendering
     except Rejected:
         raise
     except Exception as error:  # whatever the libraries raise is this sample's own fault, and the others go on
