@@ -1,9 +1,9 @@
 """The augmenter from validated annotations to archives, against a bare loop and against files in threads.
 
 The service's own pipeline runs, with its view, its batches, its processes, its archives and its read-back; broker and
-store are doubles in memory, so that what is measured is our own work: no network, and no store's hashing. Every run has a
-stream, a view and a store of its own; the annotations are there before the clock starts, and the processes are up. The
-main process comes beside those that are named, and shares their cores where there are no more.
+store are doubles in memory, so that what is measured is our own work: no network, and no store's hashing. Every run has
+a stream, a view and a store of its own; the annotations are there before the clock starts, and the processes are up.
+The service's main process comes beside those that are named: on a machine with no core left for it they share theirs.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Augmenting without Labelstream: a bare loop, and the way that Azaion documents.
 
 Both do to each image what we do: the very transforms, from the same recipe, drawn from the same seeds. The bare loop
-decodes each image once, transforms, encodes. Its images are in memory before the clock starts, and what it makes stays in
-the process that made it: no boxes, no hashes, no archive, no store. It is what the hardware gives. Azaion's way reads
-each image from a file and writes each variant to one, in a pool of threads.
+decodes each image once, transforms, encodes. Its images are in memory before the clock starts, and what it makes stays
+in the process that made it: no boxes, no hashes, no archive, no store. It is what the hardware gives. Azaion's way
+reads each image from a file and writes each variant to one, in a pool of threads.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from labelstream.events.batch import Rewritten
 from labelstream.labels import Box, labels_digest
 from labelstream.values import FileRef, Position, sha256_hex
 from labelstream_datasets.archives.contents import ArchiveWriter, without
+from labelstream_datasets.archives.erased import Erasure
 from labelstream_datasets.checking.duplicates import near_duplicates
 from labelstream_datasets.description import DatasetDescription
 from labelstream_datasets.manifest import Manifest, Row
@@ -185,7 +186,7 @@ async def test_archives_that_an_erasure_rewrote_are_followed(world: World) -> No
     moved, emptied = "default/archives/0.tar", "default/archives/1.tar"
     before = (await world.blobs.get(moved)).data
     erased = next(row.image for row in rows if row.archive == moved)
-    after = without(before, [erased])
+    after = without(before, Erasure(frozenset([erased])))
     assert after is not None
     by = FileRef.of("default/archives/rewritten.tar", after)
     await world.blobs.put(by.key, after)

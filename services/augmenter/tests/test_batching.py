@@ -7,6 +7,7 @@ from augmenter.domain import Limits
 from labelstream.events.annotation import Annotation, AnnotationErased, AnnotationSettled, Outcome
 from labelstream.events.envelope import Envelope
 from labelstream.values import Position
+from labelstream_datasets.archives.erased import Erasure
 
 DEFAULT = Limits()
 
@@ -114,14 +115,13 @@ def test_an_erasure_ends_its_batch_and_takes_out_what_it_erased(scene: Any) -> N
         outcome = Outcome(name=f"n{n}", outcome="recorded", validated=True, annotation=scene(n).annotation())
         batch.add(n, settled(outcome), 0)
     batch.add(3, erased(scene(0).image.sha256, project="other"), 0)
-    batch.add(4, erased(kept=(scene(0).image.sha256,)), 0)
     assert not batch.is_full
     gone = scene(1).image.sha256
     batch.add(5, erased(gone), 0)
     assert batch.is_full
     closed = batch.close()
-    assert (closed.last, closed.erased_images) == (5, (gone,))
+    assert (closed.last, closed.erasure) == (5, Erasure(frozenset([gone])))
     assert [s.name for s in closed.samples] == ["n0", "n2"]
     assert [s.name for s in closed.erased_samples] == ["n1"]
     assert not batch.is_full
-    assert (batch.close().erased_images, batch.close().erased_samples) == ((), ())
+    assert (batch.close().erasure, batch.close().erased_samples) == (Erasure(), ())

@@ -173,6 +173,8 @@ def test_ctrl_c_ends_a_program_that_waits(times: int) -> None:
     program = (
         PROGRAM.replace("LINGER", "0.1")
         + """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born ignoring it
 with producer:
     message_id = producer.submit(name="a", image=b"x", boxes=[])
     print("waiting", flush=True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from augmenter.domain import Batch, Limits, Sample, modes_of
 from labelstream.events.annotation import Annotation, AnnotationErased, AnnotationSettled
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.events.envelope import Envelope
+from labelstream_datasets.archives.erased import Erasure
 
 ContentAt = Callable[[str, int], Annotation | None]  # of the annotation (name) as of (offset); None: erased since
 ModesAt = Callable[[int], Mapping[tuple[int, str], int]]  # (class id, mode) → class id, as of (offset)
+LabelsOf = Callable[[str], Collection[str]]  # digests of all labels that annotations say of (image)
 STATES = {"recorded", "edited", "validated"}  # the outcomes that can leave an annotation validated
 
 
@@ -25,8 +27,10 @@ class Batching:
         content_at: ContentAt,
         done: Callable[[tuple[str, str]], bool],
         modes_at: ModesAt = lambda _: {},
+        labels_of: LabelsOf = lambda _: (),
     ) -> None:
         """Begin at offset `first`; content (image digest, labels digest) that is `done` already is passed over."""
+        self._labels_of = labels_of
         self._project = project
         self._limits = limits
         self._content_at = content_at
@@ -39,7 +43,7 @@ class Batching:
         self._last = first - 1
         self._samples: dict[tuple[str, str], Sample] = {}
         self._erased_samples: list[Sample] = []
-        self._erased_images: tuple[str, ...] = ()
+        self._erasure = Erasure()
         self._size_bytes = 0
         self._since: float | None = None  # when the batch's first event came
 
@@ -85,16 +89,17 @@ class Batching:
                 yield sample, known is None
 
     def _erase(self, event: AnnotationErased) -> None:
-        gone = [sample for sample in self._samples.values() if sample.image.sha256 in event.images]
+        stayed = {image: frozenset(self._labels_of(image)) for image in event.kept_images}
+        self._erasure = Erasure(frozenset(event.images), stayed)
+        gone = [sample for sample in self._samples.values() if self._erasure.takes(*sample.content)]
         for sample in gone:
             del self._samples[sample.content]
         self._erased_samples += gone
-        self._erased_images = event.images
 
     @property
     def is_full(self) -> bool:
         """Whether the batch has enough samples or bytes, or ends with an erasure."""
-        return bool(self._erased_images) or self._has_enough
+        return bool(self._erasure) or self._has_enough
 
     @property
     def _has_enough(self) -> bool:
@@ -113,7 +118,7 @@ class Batching:
             last=self._last,
             samples=tuple(self._samples.values()),
             erased_samples=tuple(self._erased_samples),
-            erased_images=self._erased_images,
+            erasure=self._erasure,
         )
         self._begin(self._last + 1)
         return batch

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from labelstream.events.annotation import ImageRef
 from labelstream.labels import Shape
 from labelstream.values import digest_of
+from labelstream_datasets.archives.erased import Erasure
 
 Mode = tuple[int, str, int]  # a class id, a weather mode, and the id of that class in the mode
 
@@ -52,7 +53,7 @@ class Batch:
     last: int
     samples: tuple[Sample, ...] = ()
     erased_samples: tuple[Sample, ...] = ()  # validated in the range, and erased by now
-    erased_images: tuple[str, ...] = ()  # digests: what the event at `last` erased
+    erasure: Erasure = field(default_factory=Erasure)  # by the event at `last`
 
 
 def chunks(samples: Sequence[Sample], limits: Limits) -> Iterator[tuple[Sample, ...]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from labelstream.events.batch import BatchAugmented, Member
 from labelstream.events.envelope import Envelope
+from labelstream_datasets.archives.erased import ErasedContents
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Done:
         self._recipe = recipe
         self._contents: dict[bytes, int] = {}  # 64 bytes → the offset that validated it
         self._archives: dict[str, _Shelved] = {}
-        self._erased: dict[bytes, int] = {}  # image → the offset that erased it last
+        self._erased = ErasedContents()
 
     def fold(self, _offset: int, envelope: Envelope) -> None:
         """Take one event of `batch-events` into account."""
@@ -43,7 +44,8 @@ class Done:
     def __call__(self, content: tuple[str, str]) -> bool:
         """Say whether this content (digests of image and labels) was augmented, and not erased since."""
         packed = _packed(content)
-        return self._contents.get(packed, -1) > self._erased.get(packed[:32], -1)
+        offset = self._contents.get(packed)
+        return offset is not None and not self._erased.since(packed, offset)
 
     def knows(self, archive: str) -> bool:
         """Say whether an event named the archive with this key, and none said that it is gone."""
@@ -64,12 +66,11 @@ class Done:
 
     def erased(self, images: Collection[str], at: int) -> bool:
         """Say whether an event (of another recipe's writer, perhaps) answered that `at` erased these images."""
-        return all(self._erased.get(bytes.fromhex(image), -1) >= at for image in images)
+        return self._erased.answered(images, at)
 
     def _forget(self, event: BatchAugmented) -> None:
+        self._erased.fold(event)
         gone = {bytes.fromhex(image) for image in event.erased_images}
-        for image in gone:
-            self._erased[image] = max(event.input.last, self._erased.get(image, -1))
         for one in event.rewritten:
             old = self._archives.pop(one.archive, None)
             if old is not None and one.by is not None:

@@ -12,15 +12,16 @@ from augmenter.done import Done
 from augmenter.store import Store
 from labelstream import keys
 from labelstream.events.batch import Rewritten
-from labelstream.values import FileRef, digest_of
-from labelstream_datasets.archives.contents import shows, without
+from labelstream.values import FileRef, digest_of, sha256_hex
+from labelstream_datasets.archives.contents import holds, without
+from labelstream_datasets.archives.erased import Erasure
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Eraser:
-    """Rewrites archives: a copy without the erased images first, then a note where it lies, then the old one goes.
+    """Rewrites archives: a copy without what was erased first, then a note where it lies, then the old one goes.
 
     Doing it again after a crash comes to the same. Archives of every recipe are alike to it: nothing is rendered.
     """
@@ -28,44 +29,47 @@ class Eraser:
     store: Store
 
     async def erase(self, batch: Batch, done: Done) -> tuple[Rewritten, ...]:
-        """Take the batch's erased images out of every archive made before it; return the known ones among them."""
-        images = set(batch.erased_images)
-        if not images:
+        """Take what the batch erases out of every archive made before it; return the known ones that were touched."""
+        erasure = batch.erasure
+        if not erasure:
             return ()
-        known = done.showing(images, batch.last)
-        rewritten = [Rewritten(archive=key, by=await self._known(batch.project, key, images)) for key in known]
-        if not done.erased(images, batch.last):  # else another recipe's writer looked for them
-            await self._strays(batch.project, done, images)
+        rewritten: list[Rewritten] = []
+        for key in done.showing({*erasure.images, *erasure.stayed}, batch.last):
+            by = await self._known(batch.project, key, erasure)
+            if by is None or by.key != key:  # else what it has of the image is said of it still
+                rewritten.append(Rewritten(archive=key, by=by))
+        if erasure.stayed or not done.erased(erasure.images, batch.last):  # else another recipe's writer did
+            await self._strays(batch.project, done, erasure)
         return tuple(rewritten)
 
-    async def _known(self, project: str, key: str, images: set[str]) -> FileRef | None:
+    async def _known(self, project: str, key: str, erasure: Erasure) -> FileRef | None:
         try:
-            return await self._rewrite(project, key, images)
+            return await self._rewrite(project, key, erasure)
         except ValueError as error:
             log.warning("archive.unreadable", archive=key, reason=str(error))  # nobody can use what else is in it
             await self._replace(key, None)
             return None
 
-    async def _strays(self, project: str, done: Done, images: set[str]) -> None:
+    async def _strays(self, project: str, done: Done, erasure: Erasure) -> None:
         """Rewrite what no event names: a writer died, or is about to say so, between archive and event."""
         for key in await self.store.keys(keys.archives(project), ".tar"):
             try:
                 if not done.knows(key):
-                    await self._rewrite(project, key, images)
+                    await self._rewrite(project, key, erasure)
             except ValueError as error:
                 log.warning("archive.foreign", archive=key, reason=str(error))
 
-    async def _rewrite(self, project: str, key: str, images: set[str]) -> FileRef | None:
+    async def _rewrite(self, project: str, key: str, erasure: Erasure) -> FileRef | None:
         """Return where the rest of an archive lies now. Raises ValueError for what is no archive of ours."""
         old = await self.store.read(key)
         if old is None:  # by us before a crash, or by another writer: what took its place may show them still
             by = await self._forwarded(key)
-            return await self._rewrite(project, by.key, images) if by else None
-        if not await asyncio.to_thread(shows, old, images):
+            return await self._rewrite(project, by.key, erasure) if by else None
+        if not await asyncio.to_thread(holds, old, erasure):
             return await asyncio.to_thread(FileRef.of, key, old)
-        kept, by = await asyncio.to_thread(without, old, images), None
+        kept, by = await asyncio.to_thread(without, old, erasure), None
         if kept is not None:
-            new_key = keys.archive(project, digest_of([key, sorted(images)]))
+            new_key = keys.archive(project, digest_of([key, await asyncio.to_thread(sha256_hex, kept)]))
             by = await asyncio.to_thread(FileRef.of, new_key, await self.store.create(new_key, kept))
         await self._replace(key, by)
         return by

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from augmenter.domain import Batch, Limits, Sample, chunks
 from augmenter.making import Maker, Order
 from augmenter.recipe import Recipe
-from labelstream.events.batch import BatchAugmented, LeftOut, Member, Range, Rewritten
+from labelstream.events.batch import BatchAugmented, LeftOut, Member, Range, Rewritten, Stayed
 from labelstream.events.envelope import Envelope
 from labelstream.values import FileRef
+from labelstream_datasets.archives.erased import Erasure
 
 SOURCE = "augmenter"
 ERASED = "erased: what the annotation showed and said was erased"
@@ -50,11 +52,17 @@ class Augmenter:
             more_archives=tuple(archives[1:]),
             members=tuple(members),
             left_out=tuple(left_out),
-            erased_images=batch.erased_images,
+            erased_images=tuple(sorted(batch.erasure.images)),
+            stayed=tuple(_stayed(batch.erasure)),
             rewritten=rewritten,
         )
         answers = f"{self.recipe.digest}/{batch.first}-{batch.last}"
         return Envelope.of(event, source=SOURCE, answers=answers, project=batch.project)
+
+
+def _stayed(erasure: Erasure) -> Iterator[Stayed]:
+    for image, labels in sorted(erasure.stayed.items()):
+        yield Stayed(image=image, labels=tuple(sorted(labels)))
 
 
 def _erased(sample: Sample) -> LeftOut:

@@ -40,7 +40,7 @@ class Line:
         """Begin with a batch as soon as there is room; return then, or when it is answered if it erases."""
         while not self.has_room:
             await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
-        if batch.erased_images:
+        if batch.erasure:
             await self.drain()
         before = next(reversed(self._under_way), None)
         self._contents.update(sample.content for sample in batch.samples)
@@ -49,7 +49,7 @@ class Line:
         task.add_done_callback(self._leave)
         self._closed = batch.last
         self._tell(batch)
-        if batch.erased_images:
+        if batch.erasure:
             await self.drain()
 
     async def drain(self) -> None:

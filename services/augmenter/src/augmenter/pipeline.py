@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from augmenter.answering import Answering
-from augmenter.batching import Batching, ContentAt, ModesAt
+from augmenter.batching import Batching, ContentAt, LabelsOf, ModesAt
 from augmenter.done import Done
 from augmenter.handler import SOURCE, Augmenter
 from augmenter.line import Line
@@ -70,7 +70,9 @@ class Pipeline:
             await self._catch_up(view, first)
             modes = await self._modes(view)
             self.health.ready(publisher)
-            batching = Batching(self.project, first, self.augmenter.limits, self._content_of(view), done, modes)
+            batching = Batching(
+                self.project, first, self.augmenter.limits, self._content_of(view), done, modes, self._labels_of(view)
+            )
             answering = Answering(self.augmenter, self.store, done, whole, journal, publisher)
             async with asyncio.TaskGroup() as tasks:
                 await self._follow(view, batching, Line(answering, tasks, self.batches_ahead))
@@ -91,6 +93,9 @@ class Pipeline:
             return entry.annotation if entry else None  # None: the view has read on, and knows that it was erased
 
         return content_at
+
+    def _labels_of(self, view: AnnotationView) -> LabelsOf:
+        return lambda image: view.labels_of(self.project, image)
 
     async def _catch_up(self, view: AnnotationView, first: int) -> None:
         """Read the view up to the stream's end, so that what was erased is known before anything is augmented."""

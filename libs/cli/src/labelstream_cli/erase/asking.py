@@ -123,7 +123,7 @@ async def wait_for_archives(
 
     Raises CommandFailed when it does not answer.
     """
-    images = {image for receipt in receipts for image in receipt.images}
+    images = {image for receipt in receipts for image in (*receipt.images, *receipt.kept_images)}
     if not images:
         return []
     keys = {receipt.message_key for receipt in receipts}
@@ -141,7 +141,7 @@ async def wait_for_archives(
                 await whole.fetch()
     except TimeoutError as error:
         raise CommandFailed(
-            f"the {len(images)} original images are gone, but the augmenter did not answer within {patience_s:.0f} s: "
+            f"the original images are gone, but the augmenter did not answer within {patience_s:.0f} s: "
             "archives may still show them until it runs (`labelstream status`). Nothing needs to be asked again."
         ) from error
     finally:
@@ -162,7 +162,7 @@ class _Answers:
         event = envelope.event
         if isinstance(event, BatchAugmented) and envelope.project == self._project:
             self.covered = max(self.covered, event.input.last)
-            if self._images & set(event.erased_images):
+            if self._images & {*event.erased_images, *(one.image for one in event.stayed)}:
                 self.rewritten.update({one.archive: one for one in event.rewritten})
 
 

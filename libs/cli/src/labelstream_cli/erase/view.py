@@ -75,7 +75,7 @@ def tell_concerned(erased: Erased, echo: Callable[[str], None]) -> None:
     _tell_list(concerned.names, echo)
     echo(f"{count(len(concerned.images), 'image')} will be removed, with all variants")
     if concerned.kept:
-        echo(f"{count(len(concerned.kept), 'image')} will stay: another annotation shows the same")
+        echo(f"{count(len(concerned.kept), 'image')} will stay, without these labels: others show the same")
     if erased.unknown:
         echo(f"{count(len(erased.unknown), 'name')} not known:")
         _tell_list(erased.unknown, echo)

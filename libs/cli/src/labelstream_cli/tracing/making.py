@@ -22,6 +22,7 @@ from labelstream.events.training import (
 from labelstream.values import FileRef, Position
 from labelstream_cli.tracing.life import Life, Stage, Step, Tone
 from labelstream_cli.tracing.manifests import Held
+from labelstream_datasets.archives.erased import Erasure
 
 Told = tuple[str, tuple[str, ...], Tone, dict[str, Any]]  # what, details, tone, data
 
@@ -57,7 +58,8 @@ class Archives:
 
     def _rewritten(self, event: BatchAugmented) -> Iterator[Told]:
         """Yield what became of our archives when images were erased from them: ours, or others."""
-        ours = {image for image, _ in self.life.contents} & set(event.erased_images)
+        erasure = Erasure.of(event)
+        ours = any(erasure.takes(image, labels) for image, labels in self.life.contents)
         for one in event.rewritten:
             if one.archive not in self.keys:
                 continue
@@ -65,7 +67,7 @@ class Archives:
             self.keys |= {by} if by and not ours else set()
             who = "it" if ours else "another image"
             what = f"archive rewritten without {who}" if by else f"archive removed: {who} was erased"
-            data = {"archive": one.archive, "rewritten": by, "erased": bool(ours)}
+            data = {"archive": one.archive, "rewritten": by, "erased": ours}
             yield what, (by or one.archive,), "bad" if ours else "note", data
 
 

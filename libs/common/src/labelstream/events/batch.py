@@ -62,6 +62,13 @@ class Rewritten(Value):
     by: FileRef | None = Field(None, description="the archive that took its place; null when nothing survives")
 
 
+class Stayed(Value):
+    """An image that lost an annotation and that another one shows still."""
+
+    image: Sha256
+    labels: tuple[Sha256, ...] = Field(description="digests of the labels that are said of it still: no other stays")
+
+
 class BatchLists(Value):
     """The lists of a batch event, which may become too long for a message."""
 
@@ -71,7 +78,10 @@ class BatchLists(Value):
     erased_images: tuple[Sha256, ...] = Field(
         (), description="images that the last event of the range erased: no archive shows them any more"
     )
-    rewritten: tuple[Rewritten, ...] = Field((), description="archives of the project that held erased images")
+    stayed: tuple[Stayed, ...] = Field(
+        (), description="images whose labels the last event of the range erased in part: no archive has these labels"
+    )
+    rewritten: tuple[Rewritten, ...] = Field((), description="archives of the project that held what was erased")
 
 
 class BatchAugmented(BatchLists, Event):

@@ -14,7 +14,7 @@ from labelstream.events.annotation import AnnotationErased, AnnotationSettled
 from labelstream.events.envelope import Envelope
 from labelstream.values import Position
 from labelstream.view import erasing, queries, reading, tables, waiting
-from labelstream.view.content import unpack
+from labelstream.view.content import labels_in, unpack
 from labelstream.view.entry import Entry, HeldMessage, Home, Status, ToErase
 from labelstream.view.fold import Fold, short_key
 from labelstream.view.foreseeing import Foreseen
@@ -219,6 +219,11 @@ class AnnotationView:
     def to_erase(self, project: str, names: Sequence[str], medium: str | None, most_bytes: int) -> ToErase:
         """Return what an erasure of `names`, or of a whole medium, concerns; as much as `most_bytes` can tell."""
         return erasing.to_erase(self._connection, self._project(project), names, medium, most_bytes)
+
+    def labels_of(self, project: str, sha256: str) -> set[str]:
+        """Return the digests of all labels that annotations say, or once said, of an image."""
+        rows = self._connection.execute(queries.SAID_OF, (self._project(project), bytes.fromhex(sha256)))
+        return {labels_in(packed) for (packed,) in rows}
 
     def image_medium(self, project: str, sha256: str) -> str | None:
         """Return the medium that the image was first recorded with."""

@@ -54,6 +54,12 @@ def unpack(context: bytes, content: bytes, sha256: bytes, medium: str) -> Annota
     )
 
 
+def labels_in(content: bytes) -> str:
+    """Return the digest of the labels in a packed content."""
+    labels: bytes = msgpack.unpackb(content)[3]
+    return labels.hex()
+
+
 def _pack_shape(shape: Shape) -> list[Any]:
     packed: list[Any] = [shape.class_id, *(_pack_fraction(v) for v in (shape.x, shape.y, shape.w, shape.h))]
     return packed if shape.confidence is None else [*packed, shape.confidence]

@@ -12,6 +12,10 @@ WHERE name.project = :project AND name.name = :name AND change.offset <= :at
 ORDER BY change.offset DESC LIMIT 1
 """
 
+SAID_OF = """
+SELECT content.packed FROM image JOIN content ON content.image = image.id WHERE image.project = ? AND image.sha256 = ?
+"""
+
 STATUSES = """
 SELECT name.name, change.revision, max(change.offset), change.flags
 FROM json_each(:names) AS asked

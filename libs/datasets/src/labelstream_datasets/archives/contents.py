@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from labelstream.events.annotation import ImageRef
 from labelstream.events.batch import Variant
 from labelstream.labels import Shape, yolo_lines
 from labelstream.values import FileRef, Sha256, Value, sha256_hex
+from labelstream_datasets.archives.erased import Erasure
 
 CONTENTS = "contents.json"
 
@@ -138,21 +139,21 @@ def contents_of(archive: bytes) -> Contents:
         raise ValueError(f"not an archive of variants: {error}") from error
 
 
-def shows(archive: bytes, images: Collection[str]) -> bool:
-    """Say whether an archive shows one of the images. Raises ValueError when it is no archive of ours."""
-    return any(made.image in images for made in contents_of(archive).made)
+def holds(archive: bytes, erasure: Erasure) -> bool:
+    """Say whether an archive holds something that an erasure takes. Raises ValueError when it is no archive of ours."""
+    return any(erasure.takes(made.image, made.labels) for made in contents_of(archive).made)
 
 
-def without(archive: bytes, images: Collection[str]) -> bytes | None:
-    """Return the archive without what was made from `images`, every other byte as it was; None when nothing is left.
+def without(archive: bytes, erasure: Erasure) -> bytes | None:
+    """Return the archive without what an erasure takes, every other byte as it was; None when nothing is left.
 
     Raises ValueError when it is no archive of ours.
     """
     before = contents_of(archive)
-    made = tuple(one for one in before.made if one.image not in images)
+    made = tuple(one for one in before.made if not erasure.takes(one.image, one.labels))
     if not made:
         return None
-    missing = tuple(one for one in before.missing if one.image not in images)
+    missing = tuple(one for one in before.missing if not erasure.takes(one.image, one.labels))
     paths = [variant.image_path for one in made for variant in one.variants]
     new = _Tar()
     with tarfile.open(mode="r:", fileobj=io.BytesIO(archive)) as old:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,11 +15,21 @@ from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.errors import Rejected
 from labelstream.events.batch import Rewritten
 from labelstream.values import FileRef
+from labelstream_datasets.manifest import Row
 
 T = TypeVar("T")
 Read = Callable[[FileRef, bool], Awaitable[T]]  # takes where an archive lies, and whether it was rewritten
 
 HINT = "Build a new dataset: `labelstream dataset build` does."
+
+
+class Erased(Rejected):
+    """Something that a dataset held was erased."""
+
+    def __init__(self, reason: str, rows: Sequence[Row] = (), hint: str = HINT) -> None:
+        """Name the `rows` of a manifest that are concerned; none: everything in the archive."""
+        super().__init__("dataset.erased", reason, hint)
+        self.rows = rows
 
 
 async def follow_archive(blobs: Blobs, archive: FileRef, read: Read[T]) -> T:
@@ -51,11 +61,6 @@ async def download_archive(blobs: Blobs, archive: FileRef, path: Path) -> bool:
     return await follow_archive(blobs, archive, read)
 
 
-def erased(what: str) -> Rejected:
-    """Say that something which a dataset held was erased."""
-    return Rejected("dataset.erased", f"{what}, was erased since the dataset was built", HINT)
-
-
 async def _next(blobs: Blobs, archive: FileRef, missing: FileRef, error: Rejected) -> FileRef:
     """Return where the content of an archive that is missing lies now."""
     note, collected = await asyncio.gather(_note(blobs, missing.key), blobs.head(keys.collected(missing.key)))
@@ -69,7 +74,7 @@ async def _next(blobs: Blobs, archive: FileRef, missing: FileRef, error: Rejecte
             f"{HINT} `labelstream dataset build` also keeps what it builds",
         ) from error
     if note.by is None:
-        raise erased(f"{archive.key}, everything in it") from error
+        raise Erased(f"everything in {archive.key} was erased since the dataset was built") from error
     return note.by
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgpack
 
-from labelstream.events.batch import BatchAugmented, LeftOut, Member
+from labelstream.events.batch import BatchAugmented, LeftOut, Member, Rewritten
 from labelstream.events.envelope import Envelope
 from labelstream.values import FileRef
+from labelstream_datasets.archives.erased import ErasedContents
 
 
 class StoredVariant(NamedTuple):
@@ -40,7 +42,7 @@ class BatchIndex:
     def __init__(self) -> None:
         self._archives: list[FileRef | None] = []  # None: erased, and nothing took its place
         self._numbers: dict[str, int] = {}  # of the archives that are there, by key
-        self._erased: dict[str, dict[bytes, int]] = {}  # project → image → the offset that erased it last
+        self._erased: dict[str, ErasedContents] = {}  # by project
         self._books: dict[tuple[str, str], _Book] = {}  # by project and recipe
         self._recipes: dict[str, list[str]] = {}  # of each project, the one used last at the end
         self._firsts: dict[str, _Firsts] = {}  # by project
@@ -52,8 +54,9 @@ class BatchIndex:
             return
         if event.lists is not None:
             raise ValueError("the event's lists lie in the store: fold it behind labelstream.batches.WholeBatches")
-        erased = self._erased.setdefault(envelope.project, {})
-        self._forget(event, erased)
+        erased = self._erased.setdefault(envelope.project, ErasedContents())
+        erased.fold(event)
+        self._move(event.rewritten)
         book = self._books.setdefault((envelope.project, event.recipe), _Book({}, {}, erased))
         older = [recipe for recipe in self._recipes.get(envelope.project, []) if recipe != event.recipe]
         self._recipes[envelope.project] = [*older, event.recipe]
@@ -66,10 +69,8 @@ class BatchIndex:
         for left_out in event.left_out:
             book.leave_out(left_out)
 
-    def _forget(self, event: BatchAugmented, erased: dict[bytes, int]) -> None:
-        for image in map(bytes.fromhex, event.erased_images):
-            erased[image] = max(event.input.last, erased.get(image, -1))
-        for one in event.rewritten:
+    def _move(self, rewritten: Iterable[Rewritten]) -> None:
+        for one in rewritten:
             number = self._numbers.pop(one.archive, None)
             if number is not None:  # else another recipe's writer said so before
                 self._archives[number] = one.by
@@ -146,7 +147,7 @@ class _Firsts:
 class _Book:
     members: dict[bytes, bytes]  # content → packed: a million variants are common
     reasons: dict[bytes, str]
-    erased: dict[bytes, int]  # the project's: image → offset
+    erased: ErasedContents  # of the project
     coverage: int = -1
 
     def covered(self, first: int, last: int) -> None:
@@ -162,8 +163,7 @@ class _Book:
 
     def find(self, key: bytes) -> bytes | None:
         packed = self.members.get(key)
-        erased = self.erased.get(key[:32])
-        return None if packed is None or (erased is not None and _offset(packed) <= erased) else packed
+        return None if packed is None or self.erased.since(key, _offset(packed)) else packed
 
     def leave_out(self, left_out: LeftOut) -> None:
         self.reasons.setdefault(_key((left_out.image, left_out.labels)), left_out.reason)
