@@ -181,6 +181,11 @@ def test_a_dataset_is_pulled_as_a_folder_for_trainers(bench: Bench, first: dict[
     counts = first["description"]["counts"]
     assert found == {split: counts.get(split, {"samples": 0})["samples"] for split in found}
     assert yaml.safe_load((folder / "data.yaml").read_text())["names"][0] == "car"
+    again = bench.type("dataset", "pull", first["id"], str(folder), "--splits", "val", expected=1).output
+    assert f"holds the dataset {first['id'][:12]} (train, val, test)" in " ".join(again.split())
+    assert (folder / "train").is_dir()
+    bench.dataset("pull", first["id"], str(folder), "--splits", "val", "--replace")
+    assert not (folder / "train").exists()
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine.txt").write_text("mine")
     bench.type("dataset", "pull", first["id"], str(tmp_path / "taken"), expected=1)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from ultralytics.data.utils import check_det_dataset
 
 from labelstream.classes import ClassSchema
 from labelstream.labels import Box, yolo_lines
@@ -28,7 +29,8 @@ from labelstream_datasets.description import DatasetDescription
 from labelstream_datasets.exports import FORMS, Form, export
 from labelstream_datasets.layout.interrupted import FINISHED
 
-TOLERANCE = 1e-6  # what stored labels are rounded to; every form holds that
+TOLERANCE = 1e-6  # what stored labels are rounded to; YOLO and Azaion hold that
+PIXELS: dict[Form, float] = {"coco": 0.0001, "voc": 0.02}  # a side, or a centre, that rounded corners may move
 ODD = ("pick-up truck", 'a "quoted" one', "[brackets], {braces}: #1", "<b>&amp;</b>", "Панцир 装甲 🚛", "никем")
 AZAION = ("Truck", "Vehicle(Wint)", "Smoke(Night)")
 KINDS = [("jpg", "RGB"), ("png", "RGBA"), ("webp", "RGB"), ("png", "L"), ("png", "P"), ("bmp", "RGB"), ("tif", "RGB")]
@@ -51,12 +53,14 @@ class OnDisk:
     description: DatasetDescription
     boxes: dict[str, list[tuple[str, float, float, float, float]]]  # by stem
     splits: dict[str, Split]
+    sizes: dict[str, tuple[int, int]]
 
 
 def lay_out(folder: Path, drawn: Sequence[Drawn], classes: Sequence[str] = ODD) -> OnDisk:
     """Write a folder as `materialise` leaves it; variants follow their original."""
     boxes: dict[str, Any] = {}
     splits: dict[str, Split] = {}
+    sizes: dict[str, tuple[int, int]] = {}
     media = [("image", "medium")]
     image = -1  # counts originals; variants follow theirs
     for split in SPLITS:
@@ -71,6 +75,7 @@ def lay_out(folder: Path, drawn: Sequence[Drawn], classes: Sequence[str] = ODD) 
         media.append((f"{stem}.{suffix}", f"films/«{one.split}», a.mp4"))
         boxes[stem] = [(classes[box.class_id], box.x, box.y, box.w, box.h) for box in one.boxes]
         splits[stem] = one.split
+        sizes[stem] = one.size
     description = DatasetDescription(
         id=sha256_hex(repr(drawn).encode()),
         project="default",
@@ -82,7 +87,7 @@ def lay_out(folder: Path, drawn: Sequence[Drawn], classes: Sequence[str] = ODD) 
     with (folder / "media.csv").open("w", newline="") as file:
         csv.writer(file).writerows(media)
     (folder / FINISHED).write_text(f"{description.id} {' '.join(SPLITS)}")
-    return OnDisk(folder, description, boxes, splits)
+    return OnDisk(folder, description, boxes, splits, sizes)
 
 
 def box(class_id: int, *xywh: float) -> Box:
@@ -122,8 +127,12 @@ def expect_the_same(form: Form, dataset: OnDisk, read: ImportedFolder, stems: Se
     assert sorted(found) == sorted(stems)
     for stem in stems:
         assert found[stem].split == dataset.splits[stem]
-        given = [(one.name, pytest.approx((one.x, one.y, one.w, one.h), abs=TOLERANCE)) for one in found[stem].boxes]
-        assert [(name, tuple(rest)) for name, *rest in dataset.boxes[stem]] == given
+        assert len(found[stem].boxes) == len(dataset.boxes[stem])
+        across, down = (TOLERANCE + PIXELS.get(form, 0) / side for side in dataset.sizes[stem])
+        for read_box, (name, x, y, w, h) in zip(found[stem].boxes, dataset.boxes[stem], strict=True):
+            assert read_box.name == name
+            assert (read_box.x, read_box.w) == pytest.approx((x, w), abs=across)
+            assert (read_box.y, read_box.h) == pytest.approx((y, h), abs=down)
 
 
 def wanted(form: Form, dataset: OnDisk, *, variants: bool = True) -> list[str]:
@@ -251,3 +260,11 @@ def test_what_an_original_turned_on_its_side_shows_is_measured_as_it_is_seen(tmp
     content = json.loads((tmp_path / "coco/annotations/instances_train.json").read_text())
     assert (content["images"][0]["width"], content["images"][0]["height"]) == (30, 40)
     assert content["annotations"][0]["bbox"] == [7.5, 0, 15, 20]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_ultralytics_takes_an_export_of_one_split(split: Split, few: OnDisk, tmp_path: Path) -> None:
+    export(few.folder, few.description, "yolo", tmp_path / "yolo", splits=[split])
+    found = check_det_dataset(str(tmp_path / "yolo/data.yaml"), autodownload=False)
+    assert {found["train"], found["val"], found[split]} == {str(tmp_path / f"yolo/{split}/images")}
+    assert found["names"] == dict(enumerate(ODD))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from labelstream.streams.memory import MemoryBroker
 from labelstream.values import FileRef, Position
 from labelstream_cli.datasets.browse import as_entry
 from labelstream_cli.datasets.browse_view import show_list, show_one
-from labelstream_cli.datasets.catalogue import catalogue, chosen, forget, keep
+from labelstream_cli.datasets.catalogue import catalogue, chosen, forget, keep, unname
 from labelstream_cli.datasets.place import Place
 from labelstream_cli.datasets.uses import Uses, uses
 from labelstream_cli.reaching import not_told
@@ -152,18 +153,72 @@ async def test_a_kept_dataset_has_a_mark_until_it_is_forgotten(place: Place) -> 
     assert (await chosen(place, ABCD)).kept is None
 
 
-async def test_a_name_stays_until_another_one_is_given(place: Place) -> None:
+async def test_every_name_that_a_dataset_was_kept_under_stays(place: Place) -> None:
     await write(place, ABCD)
-    for given, stands in ((None, None), ("baseline", "baseline"), (None, "baseline"), ("größer", "größer")):
-        assert (await keep(place.blobs, "default", ABCD, given)).name == stands
+    for given, stand in (
+        (None, ()),
+        ("baseline", ("baseline",)),
+        (None, ("baseline",)),
+        (" ", ("baseline",)),
+        ("größer", ("baseline", "größer")),
+        ("baseline", ("größer", "baseline")),
+    ):
+        assert (await keep(place.blobs, "default", ABCD, given)).names == stand
         kept = (await chosen(place, ABCD)).kept
         assert kept is not None
-        assert kept.name == stands
+        assert (kept.names, kept.name) == (stand, stand[-1] if stand else None)
+
+
+async def test_names_that_are_given_at_the_same_time_all_stay(place: Place) -> None:
+    await write(place, ABCD)
+    given = [f"name {number}" for number in range(9)]
+    await asyncio.gather(*(keep(place.blobs, "default", ABCD, name) for name in given))
+    kept = (await chosen(place, ABCD)).kept
+    assert kept is not None
+    assert sorted(kept.names) == given
+
+
+async def test_the_one_name_of_an_older_mark_is_read_and_stays_beside_a_new_one(place: Place) -> None:
+    await write(place, ABCD)
+    await place.blobs.put(keys.dataset("default", ABCD, "kept"), b'{"name": "old"}')
+    assert (await chosen(place, "old")).id == ABCD
+    assert (await keep(place.blobs, "default", ABCD, "new")).names == ("old", "new")
+
+
+async def test_one_name_can_be_taken_and_the_dataset_stays_kept(place: Place) -> None:
+    await write(place, ABCD)
+    for name in ("a", "b"):
+        await keep(place.blobs, "default", ABCD, name)
+    assert await unname(place.blobs, "default", ABCD, "c") is None
+    for taken, left in (("a", ("b",)), ("b", ())):
+        kept = await unname(place.blobs, "default", ABCD, taken)
+        assert kept is not None
+        assert kept.names == left
+    assert (await chosen(place, ABCD)).kept is not None
+
+
+async def test_a_dataset_is_found_by_its_name_which_goes_before_the_digits_of_another(place: Place) -> None:
+    for one in (ABCD, FFFF):
+        await write(place, one)
+    await keep(place.blobs, "default", FFFF, "abcd")
+    assert (await chosen(place, "abcd")).id == FFFF
+    assert (await chosen(place, "abcd1")).id == ABCD
+    with pytest.raises(CommandFailed, match=r"'nosuch' does not name a dataset \(the names here are abcd\)"):
+        await chosen(place, "nosuch")
+
+
+async def test_the_name_of_several_datasets_is_answered_with_all_of_them(place: Place) -> None:
+    for one in (ABCD, FFFF):
+        await write(place, one)
+        await keep(place.blobs, "default", one, "baseline")
+    with pytest.raises(CommandFailed, match="name of 2 datasets") as failed:
+        await chosen(place, "baseline")
+    assert all(one[:12] in str(failed.value) for one in (ABCD, FFFF))
 
 
 async def test_a_mark_that_somebody_else_wrote_keeps_the_dataset(place: Place) -> None:
     await write(place, ABCD)
-    for content in (b"", b"kept", b"[]", b'{"name": 3}'):
+    for content in (b"", b"kept", b"[]", b'{"name": 3}', b'{"names": 3}', b'{"names": [3]}'):
         await place.blobs.put(keys.dataset("default", ABCD, "kept"), content)
         kept = (await chosen(place, ABCD)).kept
         assert kept is not None

@@ -48,6 +48,12 @@ def told(found: Difference, *, names: bool = False) -> str:
     return out.getvalue()
 
 
+def test_an_image_under_another_name_is_called_that_and_both_names_are_listed() -> None:
+    one = image("new", "train", "train").model_copy(update={"name_before": "old"})
+    assert "same labels, other name" in told(difference(renamed=(one,)))
+    assert "old → new" in told(difference(renamed=(one,)), names=True)
+
+
 def verdict(*findings: Finding) -> Verdict:
     return Verdict(
         id="a" * 64, rebuilt_id="a" * 64, deep=False, samples=9, archives=2, archive_bytes=4100, rewritten=0,
@@ -112,6 +118,28 @@ def test_a_target_that_is_taken_is_refused_before_anything_is_fetched(tmp_path: 
     assert "exists already" in " ".join(result.output.split())
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("export", "abcd", "--format", "yolo", "--out", "{}/out.tar"), "a folder or a .zip, not a .tar"),
+        (("export", "abcd", "--format", "yolo", "--out", "{}/file/out"), "file is a file, not a directory"),
+        (("pull", "abcd", "{}/file/inside"), "file is a file, not a directory"),
+        (("pull", "abcd", "{}/file"), "file is a file, not a directory"),
+        (("stats", "abcd", "--out", "{}/none/page.html"), "there is no directory"),
+        (("stats", "abcd", "--out", "{}"), "is a directory"),
+    ],
+    ids=["tar", "export below a file", "pull below a file", "pull over a file", "stats nowhere", "stats over a folder"],
+)
+def test_a_target_that_can_not_be_written_is_refused_before_anything_is_fetched(
+    command: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    result = typed(*(one.replace("{}", str(tmp_path)) for one in command), "--dir", str(tmp_path / "none"))
+    assert result.exit_code == 1
+    assert said in " ".join(result.output.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_splits_are_read_in_their_order() -> None:
     assert splits_of("test, train") == ("train", "test")
     assert splits_of(None) == ("train", "val", "test")
@@ -159,6 +187,14 @@ def test_what_was_erased_is_named_with_what_to_do() -> None:
     assert "n9" not in text
     assert "labelstream dataset build" in text
     assert "n9" in judged(verdict(finding), names=True)
+
+
+def test_what_was_erased_and_is_still_stored_is_not_said_to_be_gone() -> None:
+    gone = Finding(kind="erased", where="key", reason="1 of its images was erased")
+    stored = Finding(kind="erased", where="annotation-events", reason="1 was erased", still_stored=True)
+    assert "can't be laid out" not in judged(verdict(stored))
+    assert "still lays it out" in judged(verdict(stored))
+    assert "can't be laid out" in judged(verdict(gone, stored))
 
 
 def test_a_sound_dataset_is_said_to_be() -> None:

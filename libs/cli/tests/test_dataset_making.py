@@ -16,21 +16,30 @@ from labelstream.blobs.memory import MemoryBlobs
 from labelstream.classes import ClassSchema
 from labelstream.errors import Misconfigured
 from labelstream.events.annotation import Annotation, AnnotationSettled, ImageRef, Outcome
-from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS, Event
+from labelstream.events.base import (
+    ANNOTATION_EVENTS,
+    BATCH_EVENTS,
+    MODEL_EVENTS,
+    SERVING_EVENTS,
+    TRAINING_EVENTS,
+    Event,
+)
 from labelstream.events.batch import BatchAugmented, LeftOut, Member, Range, Variant
 from labelstream.events.envelope import Envelope
 from labelstream.labels import Box, labels_digest
 from labelstream.service.health import Health
 from labelstream.streams.memory import MemoryBroker
-from labelstream.values import FileRef, Position, sha256_hex
+from labelstream.values import FileRef, Position, Split, sha256_hex
 from labelstream_cli.datasets.build_view import show_made
-from labelstream_cli.datasets.catalogue import chosen
+from labelstream_cli.datasets.catalogue import chosen, forget
 from labelstream_cli.datasets.dry import ReadOnly
 from labelstream_cli.datasets.making import Made, Wanted, make, options_of
 from labelstream_cli.datasets.place import Place
 from labelstream_cli.datasets.reading import streams
 from labelstream_cli.reaching import not_told
 from labelstream_cli.running import CommandFailed
+from labelstream_cli.tracing import trace
+from labelstream_cli.tracing.view import show_life
 from labelstream_datasets.options import DatasetOptions
 
 OLD, NEW = "a" * 64, "b" * 64  # recipes
@@ -39,14 +48,19 @@ TRAIN = DatasetOptions(ratios="100/0/0")
 ALIKE = "00000000000000ff"
 
 
-def annotation(number: int) -> Annotation:
+def annotation(number: int, split: Split | None = None) -> Annotation:
     digest = sha256_hex(f"image {number}".encode())
     shapes = (Box(class_id=number % 2, x=0.5, y=0.5, w=0.2, h=0.1),)
     image = ImageRef(
         key=f"default/images/{digest}.jpg", sha256=digest, size_bytes=9, format="jpeg", width=96, height=64
     )
     return Annotation(
-        image=image, medium=f"film {number}", shapes=shapes, labels=labels_digest(shapes), schema_digest=SCHEMA.digest
+        image=image,
+        medium=f"film {number}",
+        split=split,
+        shapes=shapes,
+        labels=labels_digest(shapes),
+        schema_digest=SCHEMA.digest,
     )
 
 
@@ -68,17 +82,23 @@ class World:
         assert offset is not None
         return offset
 
-    async def record(self, number: int) -> int:
+    async def record(self, number: int, split: Split | None = None, name: str = "") -> int:
         """Record the annotation `n<number>`, validated; return the offset."""
-        outcome = Outcome(
-            name=f"n{number}", outcome="recorded", revision=1, validated=True, annotation=annotation(number)
-        )
+        content = annotation(number, split)
+        outcome = Outcome(name=name or f"n{number}", outcome="recorded", revision=1, validated=True, annotation=content)
         position = Position(stream="annotations", offset=self.said)
         return await self.say(
             AnnotationSettled(input=position, message_key=f"{self.said}", wire="native", outcomes=(outcome,))
         )
 
-    async def augment(self, offsets: dict[int, int], recipe: str = OLD, *, refused: tuple[int, ...] = ()) -> None:
+    async def augment(
+        self,
+        offsets: dict[int, int],
+        recipe: str = OLD,
+        *,
+        refused: tuple[int, ...] = (),
+        unhashed: tuple[int, ...] = (),
+    ) -> None:
         """Answer number → offset with two variants each, but those of `refused`; everything before is answered too."""
         key = keys.archive("default", sha256_hex(f"{recipe} {sorted(offsets)}".encode()))
         members, left_out = [], []
@@ -94,7 +114,7 @@ class World:
                 Variant(variant=v, image_path=f"{number}_{v}.jpg", sha256=sha256_hex(b"pixels"), boxes=1)
                 for v in range(2)
             )
-            members.append(Member(**which, variants=variants, phash=ALIKE))
+            members.append(Member(**which, variants=variants, phash=None if number in unhashed else ALIKE))
         last = max(offsets.values())
         first = 0 if recipe == NEW else self.covered + 1
         await self.place.blobs.put(key, b"archive")
@@ -267,6 +287,53 @@ async def test_near_duplicates_in_different_splits_are_shown(world: World) -> No
     assert "splits by published lists" in text
 
 
+async def test_who_decided_the_splits_is_told(world: World) -> None:
+    offsets = {n: await world.record(n, "val") for n in range(3)}
+    await world.augment(offsets)
+    made = await world.make()
+    text = " ".join(shown(made).split())
+    assert "3 of 3 images have the split that their producer published; the ratios apply to 0" in text
+    assert made.as_json()["description"]["published_images"] == 3
+    ignored = await world.make(options=DatasetOptions(ratios="100/0/0", published_splits=False))
+    assert {row.split for row in ignored.built.manifest.rows()} == {"train"}
+    assert "that their producer published" not in shown(ignored)
+    assert "producers' splits ignored" in shown(ignored)
+
+
+async def test_annotations_that_show_the_image_of_a_newer_one_are_told(world: World) -> None:
+    await world.record(0, "val", "earlier")
+    await world.augment({0: await world.record(0, "test")})
+    made = await world.make()
+    assert made.built.description.shared_images == 1
+    assert (
+        "1 annotation not taken: a newer one shows the same image; 1 of them published for another split"
+        in " ".join(shown(made).split())
+    )
+
+
+async def test_images_without_boxes_are_told(world: World) -> None:
+    offsets = {n: await world.record(n) for n in range(3)}
+    await world.augment(offsets)
+    some = shown(await world.make(options=DatasetOptions(classes=("car",), ratios="100/0/0")))
+    assert "1 image has no box left: --drop-empty leaves them out" in some
+    assert "no image of it has a box" not in some
+    assert "no image of it has a box" in shown(await world.make(options=DatasetOptions(min_box_area_percent=50)))
+    assert "no box" not in shown(await world.make())
+
+
+async def test_near_duplicates_are_told_among_the_images_that_have_a_hash(world: World) -> None:
+    offsets = {n: await world.record(n) for n in range(3)}
+    await world.augment(offsets, unhashed=(2,))
+    text = " ".join(shown(await world.make()).split())
+    assert "no near duplicates in different splits among the 2 images that have a hash; 1 without" in text
+
+
+async def test_the_table_says_what_its_columns_count(world: World) -> None:
+    await world.augment({0: await world.record(0)})
+    text = " ".join(shown(await world.make()).split())
+    assert "counted on originals; samples with their variants" in text
+
+
 async def test_an_unknown_class_is_answered_with_one_like_it(world: World) -> None:
     await world.augment({0: await world.record(0)})
     with pytest.raises(Misconfigured, match="did you mean truck"):
@@ -309,10 +376,11 @@ async def test_a_view_of_another_stream_is_thrown_away(world: World) -> None:
     ("given", "said"),
     [
         ({"ratios": "70/20"}, "--ratios: '70/20' is not three shares"),
+        ({"ratios": "-1/50/51"}, "--ratios: '-1/50/51' has the share -1"),
         ({"min_box_area_percent": 120.0}, "--min-box"),
         ({"merge": {"van": "truck", "truck": "lorry"}}, "'truck' is merged into another class"),
     ],
-    ids=["ratios", "min box", "merge"],
+    ids=["ratios", "negative", "min box", "merge"],
 )
 def test_an_option_that_can_not_be_is_named(given: dict[str, Any], said: str) -> None:
     with pytest.raises(Misconfigured, match=said):
@@ -338,3 +406,27 @@ async def test_a_store_that_is_only_read_takes_nothing(tmp_path: Path) -> None:
     assert [info.key async for info in only.list("")] == ["there"]
     await only.download("there", tmp_path / "down")
     assert (tmp_path / "down").read_bytes() == await only.get_range("there", 0, 7)
+
+
+@pytest.mark.parametrize("forgotten", [False, True], ids=["kept", "not kept"])
+async def test_an_annotation_is_traced_into_a_dataset_that_was_built_by_hand(world: World, *, forgotten: bool) -> None:
+    await world.augment({number: await world.record(number) for number in range(3)})
+    made = await world.make(name="baseline")
+    if forgotten:
+        await forget(world.place.blobs, "default", made.built.description.id)
+    for stream in (TRAINING_EVENTS, MODEL_EVENTS, SERVING_EVENTS):
+        await world.place.broker.ensure_stream(stream)
+    life = await trace(world.place.broker, world.place.blobs, "default", "n1")
+    assert life.datasets == [made.built.description.id]
+    assert life.built == {made.built.description.id: "2 images of revision 1 in train"}
+    console = Console(width=100, file=io.StringIO())
+    show_life(life, console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
+    assert "in 1 dataset and no models" in shown
+    assert f"dataset {life.datasets[0][:12]}: 2 images of revision 1 in train; nothing was trained on it" in shown
+
+
+async def test_a_recipe_s_name_is_answered_with_the_digests_that_there_are(world: World) -> None:
+    await world.augment({0: await world.record(0)})
+    with pytest.raises(CommandFailed, match=rf"{OLD[:12]} \(up to offset 0\).*first digits of its digest"):
+        await world.make(recipe="weather")

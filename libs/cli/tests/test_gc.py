@@ -8,14 +8,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from rstream.exceptions import StreamDoesNotExist
 
 from labelstream import keys
-from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS
+from labelstream.errors import Unavailable
+from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS, MODEL_EVENTS, TRAINING_EVENTS
 from labelstream.events.batch import BatchAugmented, Range, Rewritten
 from labelstream.events.envelope import PREFIX
 from labelstream.events.model import ModelPromoted, ModelRefused, ModelWithdrawn
 from labelstream.events.training import TrainingFailed
 from labelstream.streams.amqp import encode
+from labelstream.streams.memory import MemoryBroker
 from labelstream.streams.message import Message
 from labelstream.values import FileRef, Position
 from labelstream_cli.gc.ages import age, parse_age, size
@@ -167,6 +170,76 @@ async def test_what_one_project_needs_keeps_nothing_of_another(world: World) -> 
     assert await world.going() == {orphan: "image.unnamed"}
     assert await other.going() == {}
     assert key in await world.keys()
+
+
+# ---- a stack without trainer and exporter
+
+
+class LackingBroker(MemoryBroker):
+    """Says that a stream is not there as the adapter of RabbitMQ does."""
+
+    async def first_offset(self, stream: str) -> int | None:
+        try:
+            return await super().first_offset(stream)
+        except Unavailable as error:
+            raise error from StreamDoesNotExist()
+
+
+async def _without(*streams: str) -> World:
+    world = World(broker=LackingBroker())
+    for stream in {ANNOTATION_EVENTS, BATCH_EVENTS, TRAINING_EVENTS, MODEL_EVENTS} - set(streams):
+        await world.broker.ensure_stream(stream)
+    await world.record(1)
+    return world
+
+
+@pytest.mark.parametrize("lacking", [(MODEL_EVENTS, TRAINING_EVENTS), (MODEL_EVENTS,)], ids=["both", "one"])
+async def test_what_nothing_needs_goes_where_nobody_trains_but_no_dataset_loses_an_archive(
+    lacking: tuple[str, ...],
+) -> None:
+    world = await _without(*lacking)
+    first, second = await world.batch(OLD, ["first", "second"])
+    await world.batch(NEW, ["new"])
+    needing = await world.dataset("nobody's, as far as is known", [first])
+    orphan = await world.image(2)
+    world.pass_days(8)
+    assert await world.going() == {orphan: "image.unnamed", second: "archive.older_recipe"}
+    found = await world.look()
+    assert [note.split(":")[0] for note in found.notes] == [f"there is no stream {stream}" for stream in lacking]
+    assert "nobody can tell" in found.kept.reasons[needing.id]
+    for stream in lacking:
+        await world.broker.ensure_stream(stream)
+    assert first in await world.going()
+    assert (await world.look()).notes == ()
+
+
+async def test_a_stream_that_lacks_though_a_job_left_files_is_a_doubt() -> None:
+    world = await _without(MODEL_EVENTS)
+    await world.image(2)
+    await world.blobs.put("default/jobs/j/attempts/0001/weights.pt", b"weights")
+    world.pass_days(8)
+    plan = (await world.look()).plan
+    assert plan.candidates == ()
+    assert "there is no stream model-events: exporter makes it" in plan.doubts[0]
+    assert "default/jobs/ has files" in plan.doubts[0]
+
+
+async def test_a_dataset_that_comes_to_be_needed_when_the_streams_appear_keeps_its_archives() -> None:
+    world = await _without(MODEL_EVENTS, TRAINING_EVENTS)
+    (old,) = await world.batch(OLD, ["old"])
+    await world.batch(NEW, ["new"])
+    needing = await world.dataset("needed", [old])
+    orphan = await world.image(2)
+    world.pass_days(8)
+    survey = world.survey()
+    await survey.look()
+    for stream in (MODEL_EVENTS, TRAINING_EVENTS):
+        await world.broker.ensure_stream(stream)
+    await world.model("m", needing)
+    roots, doubts = await survey.roots("default")
+    assert doubts == ()
+    assert roots.why_not(old) is None
+    assert roots.why_not(orphan) is not None
 
 
 # ---- doubts

@@ -4,8 +4,10 @@ import io
 
 from rich.console import Console
 
+from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream_cli.status_view import show
-from labelstream_local.status import Program, Status
+from labelstream_local.reports import Report
+from labelstream_local.status import Program, Progress, Status, Stream, progress_of
 
 
 def shown(*programs: Program, **facts: object) -> list[str]:
@@ -28,3 +30,19 @@ def test_a_dataset_and_a_model_that_are_not_there_yet_are_none() -> None:
     assert shown(*up, dataset={"id": "d", "samples": {"train": 8}}, model={"default": "m"}) == [
         "dataset  id: d, samples: train: 8", "model    default: m",
     ]  # fmt: skip
+
+
+def test_how_far_the_augmenter_is_is_told_of_each_project_also_before_its_first_batch() -> None:
+    fact = {"answered_up_to": 41, "batches_in_flight": 1, "closed_up_to": 60}
+    reports = {"augmenter": Report(True, {}, {}, {"progress of harbour": fact})}
+    streams = (Stream(ANNOTATION_EVENTS, 99),)
+    progress = tuple(progress_of(reports, streams, ("default", "harbour")))
+    assert progress == (Progress("default", None, 0, None), Progress("harbour", 41, 1, 58))
+    assert tuple(progress_of({"augmenter": None}, streams, ("default",))) == ()
+    console = Console(width=100, file=io.StringIO())
+    show(Status("here", True, (), (), (), None, None, progress), console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
+    assert "no batch since the augmenter started" in shown
+    assert [line.split() for line in shown.splitlines() if line.startswith("harbour")] == [
+        ["harbour", "41", "1", "batch", "58"]
+    ]

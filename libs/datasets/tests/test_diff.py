@@ -107,6 +107,33 @@ async def test_other_variants_of_the_same_images_are_counted(scribe: Any, archiv
     assert (found.revaried, found.same) == (3, 0)
 
 
+async def test_an_image_with_the_same_labels_under_another_name_is_renamed_and_not_relabelled(
+    scribe: Any, archivist: Any, build_now: Any
+) -> None:
+    scribe.record("old", 0, "film", split="train")
+    scribe.record("same", 1, "film", split="train")
+    cut = scribe.offset
+    scribe.record("new", 0, "elsewhere", split="train")
+    batches = await archivist.answer(scribe, [cut])
+    found = compare(build_now(scribe, batches, cut=cut), build_now(scribe, batches))
+    assert [(one.name_before, one.name) for one in found.renamed] == [("old", "new")]
+    assert (found.relabelled, found.moved, found.added, found.removed, found.same) == ((), (), (), (), 1)
+
+
+async def test_images_that_move_when_producers_are_ignored_are_no_leak(
+    scribe: Any, archivist: Any, build_now: Any
+) -> None:
+    scribe.record("a", 0, "film", split="test")
+    batches = await archivist.answer(scribe)
+    ratios = Ratios(train=1, val=0, test=0)
+    old = build_now(scribe, batches, options=DatasetOptions(ratios=ratios))
+    new = build_now(scribe, batches, options=DatasetOptions(ratios=ratios, published_splits=False))
+    found = compare(old, new)
+    assert [(one.before, one.after) for one in found.moved] == [("test", "train")]
+    assert (found.leaking, found.relabelled, found.renamed) == ((), (), ())
+    assert found.options["published_splits"] == (True, False)
+
+
 async def test_each_image_has_one_original(scribe: Any, archivist: Any, build_now: Any) -> None:
     for n in range(3):
         scribe.record(f"n{n}", n, f"m{n}", split="train")

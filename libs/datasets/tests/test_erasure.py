@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +84,42 @@ async def test_an_older_dataset_that_held_it_is_refused_by_name(
     older = await store(blobs, build_now(scribe, batches))
     scribe.erase("n1", 1)
     await archivist.erased(scribe.offset, scribe.offset, [1], batches)
-    with pytest.raises(Rejected, match=r"dataset\.erased: 1 of the dataset's images") as refused:
+    with pytest.raises(Rejected, match=r"dataset\.erased") as refused:
         await materialise(blobs, Health(), older.description, tmp_path / "d")
-    assert image(1) in refused.value.reason
+    assert refused.value.reason == "1 of the dataset's annotations was erased since it was built: n1"
+    assert "`--splits train,test`" in refused.value.hint
     assert not (tmp_path / "d" / FINISHED).exists()
+    folder = await materialise(blobs, Health(), older.description, tmp_path / "whole", splits=["train", "test"])
+    assert len(list(folder.glob("*/images/*"))) == 2 * 3 + 2  # of train with variants
+
+
+@dataclass
+class Watched(MemoryBlobs):
+    """A store that remembers what was read of it piece by piece."""
+
+    asked: list[str] = field(default_factory=list)
+
+    async def get_range(self, key: str, start: int, end: int) -> bytes:
+        """Read bytes [start, end) of an object."""
+        self.asked.append(key)
+        return await super().get_range(key, start, end)
+
+
+async def test_what_was_erased_is_found_before_the_archives_that_are_whole_are_fetched(
+    scribe: Any, archivist: Any, build_now: Any, blobs: MemoryBlobs, tmp_path: Path
+) -> None:
+    batches = await recorded(scribe, archivist, 24, cuts=[5, 10, 15, 20, 25])
+    older = await store(blobs, build_now(scribe, batches))
+    whole = {batch.event.archive.key for batch in batches[:-2]}  # type: ignore[attr-defined]
+    assert len(whole) >= 4
+    gone = [batch.event.members[0].name for batch in batches[-2:]]  # type: ignore[attr-defined]
+    await archivist.erased(scribe.offset, scribe.offset, [int(name[1:]) for name in gone], batches[-2:])
+    watched = Watched(_objects=blobs._objects)
+    with pytest.raises(Rejected, match=r"2 of the dataset's annotations were erased") as refused:
+        await materialise(watched, Health(), older.description, tmp_path / "d")
+    assert all(name in refused.value.reason for name in gone)
+    assert whole.isdisjoint(watched.asked)
+    assert watched.asked
 
 
 async def test_an_older_dataset_whose_archive_went_whole_is_refused_too(

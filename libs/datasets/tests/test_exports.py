@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from PIL import Image
 
 from labelstream.classes import ClassSchema
@@ -14,6 +18,8 @@ from labelstream.errors import Misconfigured
 from labelstream.values import SPLITS, Position
 from labelstream_datasets.description import DatasetDescription
 from labelstream_datasets.exports import FORMS, Form, export
+from labelstream_datasets.exports.pixels import coco_box, corner_texts
+from labelstream_datasets.exports.targets import opened
 from labelstream_datasets.layout.interrupted import FINISHED
 
 STEM = "0123456789abcdef-01234567"
@@ -68,7 +74,7 @@ def test_a_target_that_is_there_is_never_written_over(folder: Path, tmp_path: Pa
     (tmp_path / "out/mine").touch()
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for name in ("out.zip", "out", "link"):
-        with pytest.raises(Misconfigured, match="is there already"):
+        with pytest.raises(Misconfigured, match="exists already"):
             export(folder, description(), "yolo", tmp_path / name)
     assert (tmp_path / "out.zip").read_text() == "mine"
     assert tree(tmp_path / "out") == ["mine"]
@@ -139,3 +145,62 @@ def test_azaion_has_originals_in_data_and_everything_in_data_processed(folder: P
         *(f"splits/{split}.txt" for split in ("test", "train", "val")),
     ]
     assert (tmp_path / f"out/data/labels/{STEM}.txt").read_text() == "1 0.500000 0.500000 0.250000 0.500000\n"
+
+
+@pytest.mark.parametrize("name", ["out.tar", "out.TGZ", "out.tar.gz", "out.7z"])
+def test_an_archive_that_is_no_zip_is_refused(name: str, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"an export is a folder or a \.zip, not a \.(tar|TGZ|tgz|gz|7z)$"):
+        export(folder, description(), "yolo", tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(folder: Path, tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, signal, sys\n"
+        "from labelstream_datasets.exports.targets import opened\n"
+        "with opened(pathlib.Path(sys.argv[1])) as place:\n"
+        "    place.write('train/half.jpg', '')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(tmp_path / "out")], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.rglob("half.jpg"))) == 1
+    export(folder, description(), "yolo", tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset", "out"]
+    assert "train/half.jpg" not in tree(tmp_path / "out")
+
+
+def test_two_runs_do_not_write_one_target_at_once(folder: Path, tmp_path: Path) -> None:
+    with opened(tmp_path / "out") as place:
+        place.write("mine", "")
+        with pytest.raises(Misconfigured, match="another run is writing"):
+            export(folder, description(), "yolo", tmp_path / "out")
+    assert tree(tmp_path / "out") == ["mine"]
+
+
+def test_a_target_below_a_file_is_refused_plainly(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Misconfigured, match=r"can't be made: .*file is a file, not a directory"):
+        export(folder, description(), "yolo", tmp_path / "file/out.zip")
+
+
+def test_the_description_names_only_folders_that_are_there(folder: Path, tmp_path: Path) -> None:
+    export(folder, description(), "yolo", tmp_path / "out")
+    text = (tmp_path / "out/data.yaml").read_text()
+    data = yaml.safe_load(text)
+    assert (data["train"], data["val"], "test" in data) == ("train/images", "train/images", False)
+    assert "# val is not here" in text
+
+
+def test_corners_near_a_whole_pixel_are_whole_and_no_box_loses_its_area() -> None:
+    assert corner_texts((132.00024, 10.0, 263.98, 20.5)) == ["132", "10", "263.98", "20.5"]
+    assert corner_texts((131.995, 10.12349, 264.00999, 20)) == ["132", "10.123", "264", "20"]
+    assert corner_texts((21.333216, 0, 21.333408, 1)) == ["21.333216", "0", "21.333408", "1"]
+
+
+def test_boxes_of_coco_have_four_decimals_and_an_area() -> None:
+    assert coco_box((131.99999999999997, 10, 263.99996, 20.00004)) == ([132.0, 10, 132.0, 10.0], 1320.0049)
+    (_, _, width, height), area = coco_box((0.5, 0, 0.500001, 1))
+    assert width > 0
+    assert height == 1
+    assert area > 0

@@ -70,6 +70,7 @@ OPTIONS = st.builds(
     ratios=st.sampled_from([Ratios(), Ratios(train=0.7, val=0.15, test=0.15), Ratios(train=0.4, val=0.3, test=0.3)]),
     salt=st.sampled_from(["a", "b", "c"]),
     validated_only=st.booleans(),
+    published_splits=st.booleans(),
     drop_empty=st.booleans(),
     most_per_source=st.sampled_from([None, None, 1, 2]),
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import itertools
 import tarfile
@@ -20,7 +21,7 @@ from labelstream.blobs.ports import BlobNotFound
 from labelstream.errors import Misconfigured, Rejected
 from labelstream.events.training import DatasetRef
 from labelstream.service.health import Health
-from labelstream.values import sha256_hex
+from labelstream.values import SPLITS, sha256_hex
 from labelstream_datasets.archives.tar_stream import TarStream
 from labelstream_datasets.layout.disk import write_file, writing
 from labelstream_datasets.layout.interrupted import UNFINISHED, first_line
@@ -154,11 +155,26 @@ def expect_whole(folder: Path, built: BuiltDataset) -> None:
     assert len(list(folder.glob("*/labels/*"))) == len(built.manifest)
 
 
-async def test_an_interrupted_one_goes_on_and_strays_are_removed(
+async def test_an_interrupted_one_goes_on(
     interrupted: list[str], dataset: DatasetRef, blobs: MemoryBlobs, built: BuiltDataset, tmp_path: Path
 ) -> None:
-    (tmp_path / "d/train/images/stray.jpg").touch()
     assert await again(blobs, dataset, built, tmp_path / "d") == interrupted[-1:]
+
+
+@pytest.mark.parametrize("kind", ["images", "labels"])
+async def test_what_a_person_put_among_the_files_goes_only_when_it_may_be_replaced(
+    kind: str, interrupted: list[str], dataset: DatasetRef, blobs: MemoryBlobs, built: BuiltDataset, tmp_path: Path
+) -> None:
+    mine, folder = tmp_path / f"d/train/{kind}/mine.jpg", tmp_path / f"d/val/{kind}/more"
+    mine.touch()
+    folder.mkdir()
+    with pytest.raises(
+        Misconfigured, match=rf"train/{kind}/mine\.jpg is not of this dataset, nor are 1 more .*--replace"
+    ):
+        await materialise(blobs, Health(), dataset.description, tmp_path / "d")
+    assert mine.exists()
+    await materialise(blobs, Health(), dataset.description, tmp_path / "d", replace=True)
+    expect_whole(tmp_path / "d", built)
 
 
 @pytest.mark.parametrize("kind", ["images", "labels"])
@@ -191,8 +207,42 @@ async def test_another_dataset_is_begun_anew_and_the_files_of_others_stay(
     dataset: DatasetRef, blobs: MemoryBlobs, interrupted: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "d/notes.txt").touch()
-    folder = await materialise(blobs, Health(), dataset.description, tmp_path / "d", splits=["val"])
+    folder = await materialise(blobs, Health(), dataset.description, tmp_path / "d", splits=["val"], replace=True)
     assert sorted(path.name for path in folder.iterdir()) == [FINISHED, "data.yaml", "media.csv", "notes.txt", "val"]
+
+
+@pytest.mark.parametrize("finished", [True, False], ids=["finished", "interrupted"])
+async def test_other_splits_or_another_dataset_are_refused_by_name_and_left_alone(
+    finished: bool, interrupted: list[str], dataset: DatasetRef, blobs: MemoryBlobs, tmp_path: Path
+) -> None:
+    if finished:
+        await materialise(blobs, Health(), dataset.description, tmp_path / "d")
+    before = {path: path.read_bytes() for path in (tmp_path / "d").rglob("*") if path.is_file()}
+    said = rf"d holds the dataset {dataset.id[:12]} \(train, val, test\): .*`--replace`"
+    with pytest.raises(Misconfigured, match=said):
+        await materialise(blobs, Health(), dataset.description, tmp_path / "d", splits=["val"])
+    assert {path: path.read_bytes() for path in (tmp_path / "d").rglob("*") if path.is_file()} == before
+
+
+async def test_the_description_of_some_splits_has_the_keys_that_trainers_require(
+    dataset: DatasetRef, blobs: MemoryBlobs, tmp_path: Path
+) -> None:
+    folder = await materialise(blobs, Health(), dataset.description, tmp_path / "d", splits=["test"])
+    text = (folder / "data.yaml").read_text()
+    data = yaml.safe_load(text)
+    assert [data[split] for split in SPLITS] == ["test/images"] * 3
+    assert "# train is not here" in text
+    assert "# val is not here" in text
+
+
+@pytest.mark.parametrize("place", ["file", "file/inside", "file/far/inside"])
+async def test_a_place_where_nothing_can_be_made_is_said_plainly(
+    place: str, dataset: DatasetRef, blobs: MemoryBlobs, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(Misconfigured, match=r"is a file, not a directory$"):
+        await materialise(blobs, Health(), dataset.description, tmp_path / place)
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 async def test_a_folder_that_is_not_ours_is_refused_and_left_alone(
@@ -294,8 +344,21 @@ def test_a_full_disk_is_said_with_what_to_do() -> None:
 
 def test_a_place_that_can_not_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Misconfigured, match="Not a directory"), writing(tmp_path, "Make room"):
+    with (
+        pytest.raises(Misconfigured, match=r"inside can't be written: .* not a directory"),
+        writing(tmp_path, "Make room"),
+    ):
         write_file(str(tmp_path / "file/inside"), b"x")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(errno.EACCES, "you have no right to"), (errno.EROFS, "its disk can only be read")],
+    ids=["no right", "read-only disk"],
+)
+def test_what_the_system_refuses_is_said_in_words(number: int, said: str, tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=f"^{tmp_path} can't be written: {said}$"), writing(tmp_path, "Make room"):
+        raise OSError(number, "as the system says it", str(tmp_path))
 
 
 async def test_an_archive_that_changed_or_is_gone_is_refused_and_leaves_nothing_finished(

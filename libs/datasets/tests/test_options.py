@@ -144,6 +144,7 @@ async def test_a_plan_can_be_read_from_a_description_and_gives_the_same_dataset(
     options = DatasetOptions(
         ratios="50/30/20",
         salt="x",
+        published_splits=False,
         merge={"car": "truck"},
         classes=("truck", "person"),
         min_box_area_percent=0.05,
@@ -158,6 +159,35 @@ async def test_a_plan_can_be_read_from_a_description_and_gives_the_same_dataset(
     for offset, batch in enumerate(batches):
         index.fold(offset, batch)
     assert (await build(scribe.view, index, plan)).description == first.description
+
+
+async def test_images_that_lose_all_their_boxes_to_the_options_are_counted(
+    scribe: Any, archivist: Any, build_all: Any
+) -> None:
+    traffic(scribe)
+    batches = await archivist.answer(scribe)
+    cars = await build_all(scribe, batches, options=DatasetOptions(classes=("car",)))
+    assert (cars.description.images, cars.description.emptied_images) == (4, 2)  # one had none before
+    without = await build_all(scribe, batches, options=DatasetOptions(classes=("car",), drop_empty=True))
+    assert (without.description.images, without.description.emptied_images) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "said"),
+    [
+        ("-1/50/51", "'-1/50/51' has the share -1: a share is 0 or more"),
+        ("nan/1/1", "'nan/1/1' has the share nan: write three numbers"),
+        ("inf/1/1", "'inf/1/1' has the share inf: write three numbers"),
+        ("0/0/0", "'0/0/0' gives no split anything"),
+        ((0, 0, 0), "gives no split anything"),
+        ("a/b/c", "'a/b/c' is not three shares"),
+        ("70/20", "'70/20' is not three shares"),
+    ],
+    ids=["negative", "nan", "infinite", "nothing", "numbers", "words", "two"],
+)
+def test_ratios_that_can_not_be_are_refused_in_words(ratios: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        DatasetOptions(ratios=ratios)
 
 
 async def test_unvalidated_originals_need_a_store(scribe: Any, archivist: Any) -> None:

@@ -12,6 +12,7 @@ from labelstream.values import sha256_hex
 from labelstream_datasets.building.build import plan_of
 from labelstream_datasets.building.published import load_published, packed, published_of
 from labelstream_datasets.loading import load_description
+from labelstream_datasets.options import DatasetOptions
 from labelstream_datasets.splits import Ratios, split_of
 from labelstream_datasets.store import store
 
@@ -121,3 +122,73 @@ def test_lists_are_joined_and_a_name_in_two_of_them_is_refused() -> None:
     assert published_of({"train": ["a\n", ""], "test": [" b "]}) == {"a": "train", "b": "test"}
     with pytest.raises(Misconfigured, match="'a' is listed in train and in test"):
         published_of({"train": ["a"], "test": ["a"]})
+
+
+@pytest.mark.parametrize("salt", ["labelstream", "another"])
+async def test_the_splits_of_producers_can_be_ignored_and_every_medium_is_dealt(
+    scribe: Any, archivist: Any, build_all: Any, salt: str
+) -> None:
+    for n in range(12):
+        scribe.record(f"n{n}", n, f"m{n % 6}", split="test")
+    batches = await archivist.answer(scribe)
+    kept = await build_all(scribe, batches, options=DatasetOptions(salt=salt))
+    assert splits(kept) == {f"m{n}": {"test"} for n in range(6)}
+    assert (kept.description.images, kept.description.published_images) == (12, 12)
+    dealt = await build_all(scribe, batches, options=DatasetOptions(salt=salt, published_splits=False))
+    assert splits(dealt) == {f"m{n}": {split_of("default", f"m{n}", salt, Ratios())} for n in range(6)}
+    assert (dealt.description.published_images, dealt.description.listed_images) == (0, 0)
+
+
+async def test_lists_stand_against_the_producer_when_it_is_ignored(scribe: Any, archivist: Any, build_all: Any) -> None:
+    scribe.record("a", 0, "film", split="test")
+    scribe.record("b", 1, "other", split="val")
+    batches = await archivist.answer(scribe)
+    options = DatasetOptions(published_splits=False, ratios=Ratios(train=0, val=0, test=1))
+    built = await build_all(scribe, batches, published={"a": "train"}, options=options)
+    assert splits(built) == {"film": {"train"}, "other": {"test"}}
+    assert (built.description.published_images, built.description.listed_images) == (0, 1)
+
+
+async def test_images_are_counted_by_who_decided_their_split(scribe: Any, archivist: Any, build_all: Any) -> None:
+    scribe.record("producer's", 0, "a", split="test")
+    scribe.record("listed", 1, "b")
+    scribe.record("dealt", 2, "c")
+    built = await build_all(scribe, await archivist.answer(scribe), published={"listed": "train"})
+    assert (built.description.published_images, built.description.listed_images) == (1, 1)
+
+
+async def test_annotations_whose_image_a_newer_one_shows_are_counted_and_whether_they_said_another_split(
+    scribe: Any, archivist: Any, build_all: Any
+) -> None:
+    scribe.record("first", 0, "film", split="train")
+    scribe.record("same split", 0, "film", split="train")
+    scribe.record("newest", 0, "copy", split="test")  # the medium stays the first one
+    scribe.record("draft", 0, "film", validated=False)
+    scribe.record("deleted", 0, "film")
+    scribe.say("deleted", "deleted")
+    scribe.record("alone", 1, "film")
+    scribe.record("later deleted", 2, "b", split="val")
+    cut = scribe.record("over it", 2, "c", split="test")
+    scribe.say("later deleted", "deleted")
+    scribe.record("after the cut", 1, "film")
+    batches = await archivist.answer(scribe, [cut])
+    then = (await build_all(scribe, batches, cut=cut)).description
+    assert (then.images, then.shared_images, then.shared_other_split) == (3, 3, 3)
+    now = (await build_all(scribe, batches)).description
+    assert (now.images, now.shared_images, now.shared_other_split) == (3, 3, 2)
+
+
+async def test_an_annotation_that_said_another_split_than_the_newest_is_counted_unless_that_is_ignored(
+    scribe: Any, archivist: Any, build_all: Any
+) -> None:
+    scribe.record("first", 0, "film", split="train")
+    scribe.record("second", 0, "copy", split="test")
+    scribe.record("third", 0, "film", split="train")
+    batches = await archivist.answer(scribe)
+    built = await build_all(scribe, batches)
+    assert splits(built) == {"film": {"train"}}
+    assert (built.description.shared_images, built.description.shared_other_split) == (2, 1)
+    ignoring = (await build_all(scribe, batches, options=DatasetOptions(published_splits=False))).description
+    assert (ignoring.shared_images, ignoring.shared_other_split) == (2, 0)
+    drafts = (await build_all(scribe, batches, options=DatasetOptions(classes=("truck",), drop_empty=True))).description
+    assert (drafts.images, drafts.shared_images) == (0, 0)

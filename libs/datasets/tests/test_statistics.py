@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -45,8 +46,13 @@ def box(class_id: int = 0, side: float = 0.2, x: float = 0.5, y: float = 0.5) ->
 
 
 def measured(
-    originals: Sequence[Original], variants: Sequence[Row] = (), names: tuple[str, ...] = CLASSES
+    originals: Sequence[Original],
+    variants: Sequence[Row] = (),
+    names: tuple[str, ...] = CLASSES,
+    erased: int = 0,
+    **described: Any,
 ) -> Statistics:
+    """Measure a dataset; the boxes of the first `erased` images are not to be had any more."""
     manifest = Manifest.of([*(one.row for one in originals), *variants])
     description = DatasetDescription(
         id=manifest.id,
@@ -55,8 +61,13 @@ def measured(
         class_schema=ClassSchema(name="x", classes=names),
         recipe="a" * 64,
         counts={},
+        **described,
     )
-    return measure(description, manifest, originals)
+    return measure(description, manifest, originals[erased:])
+
+
+def said(statistics: Statistics, rule: str) -> str:
+    return next(finding.text for finding in statistics.findings if finding.rule == rule)
 
 
 def rules_of(statistics: Statistics) -> list[str]:
@@ -162,6 +173,58 @@ def test_what_is_wrong_is_said(case: str) -> None:
     images, rule = CASES[case]
     assert rule in rules_of(measured(images))
     assert rule == "class.few" or rule not in rules_of(measured(healthy()))
+
+
+def uneven(per_medium: int) -> list[Original]:
+    """A hundred images, half of them in test."""
+    return [original(n, "train" if n % 2 else "test", [box()], medium=f"m{n // per_medium}") for n in range(100)]
+
+
+def test_why_the_splits_shares_are_others_than_asked_for_is_said_truly() -> None:
+    whole = said(measured(uneven(1), published_images=100), "split.shares")
+    assert "100 of 100 images have a published split: the ratios apply to 0." in whole
+    assert "40 of 100 images have" in said(measured(uneven(1), published_images=30, listed_images=10), "split.shares")
+    assert "Among 100 sources chance decides much." in said(measured(uneven(1)), "split.shares")
+    sizes = [one._replace(row=one.row._replace(medium="film")) if n < 9 else one for n, one in enumerate(uneven(1))]
+    assert "they differ in size" in said(measured(sizes), "split.shares")
+
+
+def test_images_that_were_erased_since_are_said() -> None:
+    statistics = measured(healthy(), erased=3)
+    assert (statistics.erased, statistics.total("images")) == (3, 200)
+    assert said(statistics, "images.erased").startswith("3 images of the dataset were erased since")
+    assert "images.erased" not in rules_of(measured(healthy()))
+
+
+def test_a_dataset_without_any_box_is_bad_and_images_that_lost_all_of_theirs_are_said() -> None:
+    nothing = measured([one._replace(shapes=[]) for one in healthy()])
+    assert nothing.findings[0].rule == "dataset.no_box"
+    assert "images.empty" not in rules_of(nothing)
+    assert said(measured(healthy(), emptied_images=7), "images.emptied").startswith("7 images have no box left")
+    assert not {"images.emptied", "dataset.no_box"} & set(rules_of(measured(healthy())))
+
+
+def test_a_page_bears_the_name_that_its_dataset_is_kept_under() -> None:
+    assert "<h1>baseline</h1>" in page(measured(healthy(20)), name="baseline")
+    assert "<title>baseline: dataset" in page(measured(healthy(20)), name="baseline")
+    assert "<h1>default</h1>" in page(measured(healthy(20)))
+
+
+def test_sources_are_called_the_largest_only_when_they_differ_in_size() -> None:
+    alike = page(measured(healthy(20)))
+    assert "20 sources, each of 1 image." in alike
+    assert "The first 15 by name:" in alike
+    differing = [
+        one._replace(row=one.row._replace(medium="film")) if n < 2 else one for n, one in enumerate(healthy(20))
+    ]
+    assert "The 15 largest:" in page(measured(differing))
+
+
+def test_looking_for_duplicates_says_that_not_all_images_have_a_hash() -> None:
+    among = "among those that have a perceptual hash"
+    images = [one._replace(row=one.row._replace(phash=None)) if n == 0 else one for n, one in enumerate(healthy(20))]
+    assert among in page(measured(images))
+    assert among not in page(measured(healthy(20)))
 
 
 def test_a_recipe_that_loses_boxes_is_said() -> None:

@@ -84,6 +84,7 @@ async def test_an_erased_annotation_is_named_once(bench: Bench) -> None:
     bench.batches.append(await bench.archivist.erased(bench.cut + 1, bench.scribe.offset, [1], bench.batches))
     verdict = await bench.verify()
     assert found(verdict) == [("erased", ["n1"])]
+    assert not verdict.findings[0].still_stored
     assert verdict.rewritten == 1
     assert verdict.rebuilt_id not in (None, bench.description.id)
 
@@ -93,6 +94,8 @@ async def test_an_erasure_that_archives_do_not_know_yet_is_named_by_the_streams(
     verdict = await bench.verify()
     assert found(verdict) == [("erased", ["n1"])]
     assert verdict.findings[0].where == "annotation-events"
+    assert verdict.findings[0].still_stored
+    assert verdict.findings[0].reason.endswith(f"the samples are still in {bench.archives[0]}")
 
 
 async def test_an_archive_of_which_nothing_survived_is_erased_whole(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from augmenter.recipe_schema import recipe_schema
 from augmenter.render import render
 from labelstream.schemas import load_named_schema
 from labelstream_cli.main import build
+from labelstream_datasets.pictures import colour_of
 
 FAULTY = "name: x\nvariants:\n  - {count: 1, transforms: [{kind: flip, p: 7}]}\n"
 
@@ -129,16 +130,50 @@ def test_labels_that_are_none_are_refused_with_their_line(photo: Path, tmp_path:
 
 
 def test_what_can_t_be_read_or_written_is_said_plainly(photo: Path, tmp_path: Path) -> None:
-    text = photo.with_suffix(".txt")
+    text, torn = photo.with_suffix(".txt"), tmp_path / "torn.png"
+    Image.effect_noise((64, 64), 50).save(torn)
+    torn.write_bytes(torn.read_bytes()[:2000])
     for words, said in (
-        ((text, "--out", tmp_path / "s.jpg"), "can't be decoded"),
-        ((tmp_path / "nosuch.jpg", "--out", tmp_path / "s.jpg"), "nosuch.jpg"),
+        ((text, "--out", tmp_path / "s.jpg"), "photo.txt can't be used: it is no image that can be decoded"),
+        ((torn, "--out", tmp_path / "s.jpg"), "torn.png can't be used: it can't be decoded"),
+        ((tmp_path / "nosuch.jpg", "--out", tmp_path / "s.jpg"), "nosuch.jpg can't be read: No such file"),
+        ((tmp_path, "--out", tmp_path / "s.jpg"), "can't be read: Is a directory"),
+        ((photo, "--out", tmp_path / "no" / "s.jpg"), "s.jpg can't be written: there is no folder"),
         ((photo, "--out", tmp_path / "sheet"), "has no ending"),
         ((photo, "--out", tmp_path / "sheet.nosuch"), "can't be written"),
-        ((photo, "--labels", tmp_path / "nosuch.txt", "--out", tmp_path / "s.jpg"), "nosuch.txt"),
+        (
+            (photo, "--labels", tmp_path / "nosuch.txt", "--out", tmp_path / "s.jpg"),
+            "nosuch.txt can't be read: No such file",
+        ),
         ((photo, "--classes", "nosuch", "--out", tmp_path / "s.jpg"), "no class schema 'nosuch'"),
     ):
         told = _run("preview", *words)
         assert told.exit_code == 1
-        assert said in told.stderr
+        assert said in " ".join(told.stderr.split())
         assert "Traceback" not in told.stderr
+
+
+def test_a_preview_that_knows_the_names_has_a_legend_of_the_classes_that_it_shows(scene: Any) -> None:
+    drawn, recipe, schema = scene(1), load_recipe("weather"), load_named_schema("azaion")
+    bare, named = (preview(drawn.encoded, drawn.shapes, recipe, one) for one in (None, schema))
+    assert named.sheet.width == bare.sheet.width
+    legend = np.asarray(named.sheet)[bare.sheet.height :]
+    plain = drawn.shapes[0].class_id
+    for class_id in (plain, plain + 20, plain + 40):
+        assert (legend == colour_of(class_id)).all(axis=-1).sum() > 100, schema.classes[class_id]
+    assert not (legend == colour_of(plain + 1)).all(axis=-1).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: x\nvariants:\n  - count: 1\n    mode: Wint\n", ":4: variants.0.mode: the mode 'Wint' has no effect"),
+        ("name: x\nvariants: []\nfollow_modes: true\n", ":3: follow_modes: follow_modes has no effect"),
+        ("name: x\nvariants:\n  - {count: 60}\n  - {count: 60}\n", ":2: variants: 120 variants are too many"),
+    ],
+    ids=["mode", "follow_modes", "too many"],
+)
+def test_a_fault_of_the_whole_is_told_with_the_line_that_makes_it(tmp_path: Path, text: str, said: str) -> None:
+    faulty = tmp_path / "faulty.yaml"
+    faulty.write_text(text)
+    assert f"{faulty}{said}" in json.loads(_run("check", faulty, "--json").stdout)["faults"][0]

@@ -106,6 +106,21 @@ def test_rain_falls_downwards_and_dims_what_is_behind_it() -> None:
     assert (heavy > 145).mean() > 2 * (drizzle > 145).mean() > 0.01
 
 
+@pytest.mark.parametrize("by", [0.25, 0.5, 2], ids=["180", "360", "1440"])
+def test_rain_scales_with_the_image(by: float) -> None:
+    """The share of an image that streaks cover, and how wide they are of its width, are the same in any size."""
+
+    def covered(height: int) -> tuple[float, float]:
+        ground = np.full((height, height * 4 // 3, 3), 120, np.uint8)
+        wet = _grey(_made(ground, Rain(kind="rain", p=1, slant_px=0, light=1))) > 121
+        starts = (np.diff(wet.astype(int), axis=1) == 1).sum()
+        return wet.mean(), wet.sum() / starts / wet.shape[1]
+
+    (share, wide), (at_720, wide_at_720) = covered(round(720 * by)), covered(720)
+    assert share == pytest.approx(at_720, rel=0.5)
+    assert wide == pytest.approx(wide_at_720, rel=0.5)
+
+
 def test_fog_takes_contrast_and_colour_more_the_denser_it_is() -> None:
     ground = _ground()
     thin, thick = (_made(ground, Fog(kind="fog", p=1, density=(density, density))) for density in (0.2, 0.7))

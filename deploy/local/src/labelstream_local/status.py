@@ -57,6 +57,16 @@ class Lag:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far the augmenter is with a project."""
+
+    project: str
+    answered_up_to: int | None  # offset of annotation-events; None: no batch since it started
+    batches_in_flight: int
+    behind: int | None  # at most so many events; None when that is not known
+
+
+@dataclass(frozen=True)
 class Status:
     """Everything that `labelstream status` shows."""
 
@@ -67,6 +77,7 @@ class Status:
     lags: tuple[Lag, ...]
     dataset: Any  # the trainer's fact
     model: Any  # the fact of inference
+    progress: tuple[Progress, ...] = ()  # none when the augmenter does not answer
 
     def as_json(self) -> dict[str, Any]:
         """Return it for machines."""
@@ -87,6 +98,7 @@ async def status_of(stack: Stack) -> Status:
         lags=tuple(lags_of(reports, streams)),
         dataset=_fact(reports, "trainer", "dataset"),
         model=_fact(reports, "inference", "model"),
+        progress=tuple(progress_of(reports, streams, stack.record.projects)),
     )
 
 
@@ -142,6 +154,21 @@ def lags_of(reports: Mapping[str, Report | None], streams: Iterable[Stream]) -> 
             offset, end = place.get("offset"), ends.get(stream)
             handled = -1 if offset is None else int(offset)
             yield Lag(service, stream, offset, None if end is None else max(0, end - handled))
+
+
+def progress_of(
+    reports: Mapping[str, Report | None], streams: Iterable[Stream], projects: Iterable[str]
+) -> Iterable[Progress]:
+    """Return how far the augmenter is with each project, also with one of which it made nothing yet."""
+    report = reports.get("augmenter")
+    if report is None:
+        return
+    end = next((stream.last_offset for stream in streams if stream.name == ANNOTATION_EVENTS), None)
+    for project in projects:
+        said = report.facts.get(f"progress of {project}", {})
+        answered = said.get("answered_up_to")
+        behind = None if end is None or answered is None else max(0, end - answered)
+        yield Progress(project, answered, said.get("batches_in_flight", 0), behind)
 
 
 def _fact(reports: Mapping[str, Report | None], service: str, name: str) -> Any:

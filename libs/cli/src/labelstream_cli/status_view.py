@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from labelstream_local.status import Lag, Program, Status, Stream
+from labelstream_local.status import Lag, Program, Progress, Status, Stream
 
 
 def show(status: Status, console: Console) -> None:
@@ -18,6 +19,8 @@ def show(status: Status, console: Console) -> None:
     console.print(_streams(status.streams))
     if status.lags:
         console.print(_lags(status.lags))
+    if status.progress:
+        console.print(_progress(status.progress))
     answers = {program.name for program in status.programs if program.ready is not None}
     for title, fact, teller in (("dataset", status.dataset, "trainer"), ("model", status.model, "inference")):
         said = _said(fact) if teller in answers else f"not known: {teller} does not answer"
@@ -55,6 +58,17 @@ def _lags(lags: tuple[Lag, ...]) -> Table:
     for lag in lags:
         handled = "-" if lag.offset is None else str(lag.offset)
         table.add_row(lag.service, lag.stream, handled, "?" if lag.behind is None else str(lag.behind))
+    return table
+
+
+def _progress(progress: tuple[Progress, ...]) -> Table:
+    table = Table("augmented project", "up to offset", "under way", "behind by at most", box=None, padding=(0, 2, 0, 0))
+    for one in progress:
+        known = one.answered_up_to is not None
+        answered = str(one.answered_up_to) if known else "no batch since the augmenter started"
+        batches = f"{one.batches_in_flight} {'batch' if one.batches_in_flight == 1 else 'batches'}"
+        behind = "?" if one.behind is None else str(one.behind)
+        table.add_row(escape(one.project), answered, batches if known else "", behind if known else "")
     return table
 
 

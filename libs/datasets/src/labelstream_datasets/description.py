@@ -38,6 +38,15 @@ class DatasetDescription(DatasetOptions):
     published_left_test: int = Field(
         0, description="media that were dealt to test before a listed annotation took them into another split"
     )
+    published_images: int = Field(0, description="images whose split is the one that their producer published")
+    listed_images: int = Field(0, description="images whose split is the one that lists say, and nobody else")
+    emptied_images: int = Field(0, description="images that lost all their boxes to the classes and the smallest box")
+    shared_images: int = Field(
+        0, description="annotations left out because another one stands for the same image: the newest that counts"
+    )
+    shared_other_split: int = Field(
+        0, description="of these, those that were published for another split than the one that stands"
+    )
     counts: dict[Split, SplitCount]
     missing: int = Field(
         0, description="images that could not be augmented, or are unvalidated and not in the store any more"
@@ -47,6 +56,11 @@ class DatasetDescription(DatasetOptions):
     def count(self, split: Split) -> SplitCount:
         """Return what one split holds."""
         return self.counts.get(split, SplitCount())
+
+    @property
+    def images(self) -> int:
+        """Originals of all splits."""
+        return sum(count.images for count in self.counts.values())
 
     @property
     def rules(self) -> LabelRules:

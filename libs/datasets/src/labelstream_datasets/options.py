@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from labelstream.classes import ClassSchema
 from labelstream.errors import Misconfigured
@@ -20,6 +21,9 @@ class DatasetOptions(Value):
 
     ratios: Ratios = Ratios()
     salt: str = Field("labelstream", description="another one draws other splits")
+    published_splits: bool = Field(
+        True, description="media keep the split that their producer published; else ratios and salt apply to all"
+    )
     validated_only: bool = Field(True, description="else unvalidated annotations too, without variants")
     classes: tuple[str, ...] | None = Field(None, description="only these, by name, after merging; null: all")
     merge: Mapping[str, str] = Field(
@@ -28,6 +32,15 @@ class DatasetOptions(Value):
     min_box_area_percent: float = Field(0, ge=0, le=100, description="of the image; a smaller box is left out")
     drop_empty: bool = Field(False, description="leave out images that have no box, or have none left")
     most_per_source: int | None = Field(None, ge=1, description="images of one medium; the same ones every time")
+
+    @field_validator("ratios", mode="before")
+    @classmethod
+    def _shares_are_some(cls, given: object) -> object:
+        """Say in words what is wrong with shares that are numbers; what is no number at all is read by Ratios."""
+        shares = given.split("/") if isinstance(given, str) else given
+        if isinstance(shares, list | tuple):
+            _check_shares(given, shares)
+        return given
 
     @model_validator(mode="after")
     def _merges_end(self) -> Self:
@@ -102,6 +115,20 @@ def rules_digest(options: DatasetOptions) -> str | None:
     classes = None if options.classes is None else sorted(set(map(_key, options.classes)))
     merge = sorted([_key(old), _key(new)] for old, new in options.merge.items())
     return digest_of([classes, merge, float(options.min_box_area_percent)])  # read back from JSON, 0 is 0.0
+
+
+def _check_shares(given: object, shares: Iterable[object]) -> None:
+    try:
+        numbers = [float(str(share)) for share in shares]
+    except ValueError:
+        return
+    for number in numbers:
+        if not isfinite(number):
+            raise ValueError(f"{given!r} has the share {number}: write three numbers such as 70/20/10")
+        if number < 0:
+            raise ValueError(f"{given!r} has the share {number:g}: a share is 0 or more")
+    if not any(numbers):
+        raise ValueError(f"{given!r} gives no split anything: at least one share must be above 0")
 
 
 def _taken(targets: list[str], wanted: tuple[str, ...] | None) -> list[str]:

@@ -134,11 +134,22 @@ def _draw(image: Path, shapes: tuple[Shape, ...], recipe: Recipe, schema: ClassS
 
     if not out.suffix:
         raise CommandFailed(f"{out} has no ending that says its format: name it sheet.jpg or sheet.png")
-    made = preview(image.read_bytes(), shapes, recipe, schema)
+    if not out.parent.is_dir():
+        raise CommandFailed(f"{out} can't be written: there is no folder {out.parent}")
+    try:
+        encoded = image.read_bytes()
+    except OSError as error:
+        raise CommandFailed(f"the image {image} can't be read: {error.strerror}") from error
+    try:
+        made = preview(encoded, shapes, recipe, schema)
+    except Rejected as error:
+        raise CommandFailed(f"the image {image} can't be used: {error.reason}") from error
     try:
         made.sheet.save(out)
+    except OSError as error:
+        raise CommandFailed(f"{out} can't be written: {error.strerror or error}") from error
     except ValueError as error:  # an ending that names no format
-        raise CommandFailed(f"{out} can't be written: {error}") from error
+        raise CommandFailed(f"{out} can't be written: {error}; name it sheet.jpg or sheet.png") from error
     return [len(shapes), *(len(one.shapes) for one in made.variants)]
 
 
@@ -150,6 +161,8 @@ def _boxes(file: Path | None, schema: ClassSchema | None) -> tuple[Box, ...]:
         lines = file.read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise CommandFailed(f"{file} is no label file: {error.reason}") from error
+    except OSError as error:
+        raise CommandFailed(f"the labels {file} can't be read: {error.strerror}") from error
     boxes = [_box(line, f"{file}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
     unknown = {box.class_id for box in boxes if schema is not None and box.class_id >= len(schema.classes)}
     if schema is not None and unknown:

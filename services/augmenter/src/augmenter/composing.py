@@ -88,11 +88,6 @@ def _compression(one: kinds.Compression) -> A.ImageCompression:
     return A.ImageCompression(quality_range=one.quality, p=one.p)
 
 
-def _rain(one: kinds.Rain) -> A.RandomRain:
-    slant = (-one.slant_px, one.slant_px)
-    return A.RandomRain(slant_range=slant, brightness_coefficient=one.light, rain_type=one.fall, p=one.p)
-
-
 _BUILT: Mapping[type[kinds.Transform], Callable[[Any], A.BasicTransform]] = {
     kinds.Flip: _flip,
     kinds.Affine: _affine,
@@ -100,7 +95,7 @@ _BUILT: Mapping[type[kinds.Transform], Callable[[Any], A.BasicTransform]] = {
     kinds.HueSaturation: _hue_saturation,
     kinds.MotionBlur: _motion_blur,
     kinds.Compression: _compression,
-    kinds.Rain: _rain,
+    kinds.Rain: weather.Rain,
     kinds.Noise: light.Noise,
     kinds.Shadow: light.Shadow,
     kinds.Glare: light.Glare,

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 from augmenter.recipe import Recipe
 from augmenter.render import render
@@ -17,10 +17,10 @@ from labelstream.classes import ClassSchema
 from labelstream.errors import Rejected
 from labelstream.events.annotation import ImageRef
 from labelstream.labels import Shape
-from labelstream_datasets.pictures import Marked, draw
+from labelstream_datasets.pictures import Marked, colour_of, draw
 
 TILE = 420  # pixels, the longer side of a picture
-_GAP, _CAPTION = 12, 22
+_GAP, _CAPTION, _SWATCH = 12, 22, 14
 _PAPER, _INK = (250, 250, 248), (28, 28, 30)
 
 
@@ -40,15 +40,22 @@ def preview(encoded: bytes, shapes: tuple[Shape, ...], recipe: Recipe, schema: C
     pictures = [_shown(original, shapes, schema, "original")]
     for number, (one, mode) in enumerate(zip(made.variants, captions, strict=True), 1):
         pictures.append(_shown(_opened(one.image), one.shapes, schema, f"{number} · {mode}" if mode else f"{number}"))
-    return Preview(made.variants, _sheet(pictures))
+    sheet = _sheet(pictures)
+    if schema is None:
+        return Preview(made.variants, sheet)
+    seen = {shape.class_id for one in (shapes, *(each.shapes for each in made.variants)) for shape in one}
+    return Preview(made.variants, _with_legend(sheet, [(one, _name(one, schema)) for one in sorted(seen)]))
 
 
 def _opened(encoded: bytes) -> Image.Image:
     try:
         with Image.open(io.BytesIO(encoded)) as opened:
             return ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise Rejected("image.unreadable", f"the image can't be decoded: {error}", "Name another one.") from error
+    except UnidentifiedImageError as error:
+        reason = "it is no image that can be decoded, such as a JPEG or a PNG"
+        raise Rejected("image.unreadable", reason, "Name another one.") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow's for a broken PNG
+        raise Rejected("image.unreadable", f"it can't be decoded: {error}", "Name another one.") from error
 
 
 def _reference(encoded: bytes, original: Image.Image) -> ImageRef:
@@ -88,3 +95,24 @@ def _sheet(tiles: Sequence[Image.Image]) -> Image.Image:
     for number, tile in enumerate(tiles):
         sheet.paste(tile, (_GAP + number % across * wide, _GAP + number // across * high))
     return sheet
+
+
+def _with_legend(sheet: Image.Image, classes: Sequence[tuple[int, str]]) -> Image.Image:
+    """Add lines with each class's colour and name below the pictures."""
+    font = ImageFont.load_default(size=14)
+    places, x, y = [], _GAP, 0
+    for class_id, name in classes:
+        wide = _SWATCH + 6 + math.ceil(font.getlength(name)) + 2 * _GAP
+        if x > _GAP and x + wide > sheet.width:
+            x, y = _GAP, y + _CAPTION
+        places.append((x, y, class_id, name))
+        x += wide
+    high = y + _CAPTION + _GAP if places else 0
+    made = Image.new("RGB", (sheet.width, sheet.height + high), _PAPER)
+    made.paste(sheet, (0, 0))
+    canvas = ImageDraw.Draw(made)
+    for left, down, class_id, name in places:
+        top = sheet.height + down
+        canvas.rectangle((left, top + 2, left + _SWATCH, top + 2 + _SWATCH), fill=colour_of(class_id), outline=_INK)
+        canvas.text((left + _SWATCH + 6, top + 1), name, font=font, fill=_INK)
+    return made

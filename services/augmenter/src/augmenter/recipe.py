@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, StringConstraints, model_validator
 
-from augmenter.recipe_file import read_yaml, validated
+from augmenter.recipe_file import FaultAt, read_yaml, validated
 from augmenter.transforms import KINDS, Data, Fraction, Quality, Transform, kind_of
 from labelstream.errors import Misconfigured
 from labelstream.values import digest_of
@@ -53,17 +53,20 @@ class Recipe(Data):
 
     @model_validator(mode="after")
     def _modes_are_followed(self) -> Self:
-        said = [group.mode for group in self.variants if group.mode is not None]
+        said = {number: group.mode for number, group in enumerate(self.variants) if group.mode is not None}
         if said and not self.follow_modes:
-            raise ValueError(f"the mode {said[0]!r} has no effect: add `follow_modes: true`, or leave the mode out")
+            number, mode = next(iter(said.items()))
+            reason = f"the mode {mode!r} has no effect: add `follow_modes: true`, or leave the mode out"
+            raise FaultAt(("variants", number, "mode"), reason)
         if self.follow_modes and not said:
-            raise ValueError("follow_modes has no effect: no group of variants has a mode")
+            raise FaultAt(("follow_modes",), "follow_modes has no effect: no group of variants has a mode")
         return self
 
     @model_validator(mode="after")
     def _are_not_too_many(self) -> Self:
         if self.count > MOST_VARIANTS:
-            raise ValueError(f"{self.count} variants are too many: at most {MOST_VARIANTS} besides the original")
+            reason = f"{self.count} variants are too many: at most {MOST_VARIANTS} besides the original"
+            raise FaultAt(("variants",), reason)
         return self
 
     @property

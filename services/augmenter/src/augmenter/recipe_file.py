@@ -17,6 +17,15 @@ M = TypeVar("M", bound=BaseModel)
 Location = tuple[int | str, ...]
 
 
+class FaultAt(ValueError):
+    """What a model's validator says of a place further down in the model."""
+
+    def __init__(self, location: Location, reason: str) -> None:
+        """Find fault with what `location` leads to."""
+        super().__init__(reason)
+        self.location = location
+
+
 @dataclass(frozen=True)
 class Source:
     """A YAML file: what it says, and where."""
@@ -61,8 +70,10 @@ def validated(model: type[M], source: Source, fields_at: Callable[[Location], Se
 
 
 def _fault(source: Source, error: ErrorDetails, fields_at: Callable[[Location], Sequence[str]]) -> str:
-    where = ".".join(map(str, error["loc"]))
-    return f"{source.file}:{source.line(error['loc'])}: {where}{': ' if where else ''}{_said(error, fields_at)}"
+    raised = error.get("ctx", {}).get("error")
+    location = (*error["loc"], *(raised.location if isinstance(raised, FaultAt) else ()))
+    where = ".".join(map(str, location))
+    return f"{source.file}:{source.line(location)}: {where}{': ' if where else ''}{_said(error, fields_at)}"
 
 
 def _said(error: ErrorDetails, fields_at: Callable[[Location], Sequence[str]]) -> str:

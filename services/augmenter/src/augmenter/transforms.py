@@ -128,7 +128,11 @@ class Rain(_Transform):
     kind: Literal["rain"]
     fall: Literal["drizzle", "heavy", "torrential"] = "heavy"
     slant_px: float = Field(
-        10, strict=True, ge=0, le=20, description="a streak, an eighth of the image high, leans at most so far"
+        10,
+        strict=True,
+        ge=0,
+        le=20,
+        description="on an image 720 pixels high, whose streaks are 90 long, one leans at most so far; it scales",
     )
     light: float = Field(0.8, strict=True, gt=0, le=1, description="share of the light that is left")
 

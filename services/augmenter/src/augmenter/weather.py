@@ -5,17 +5,55 @@ Images are (height, width, 3) RGB uint8, and are never changed in place.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import cv2
 import numpy as np
 
 from augmenter import transforms as kinds
+from augmenter.lean import albumentations as A  # noqa: N812  # its users' custom
 from augmenter.light import Image, Own, Plane, Rng, add_noise, grid, paler, spread, veiled
 
 SNOW = (244, 248, 252)  # RGB, like all colours here
 MIST = (204, 208, 212)
+_RAIN_HIGH = 720  # pixels: for images so high the library's streaks are made
 _MOON = (0.64, 0.80, 1.0)  # how much of red, green and blue is left at night
+
+
+class Rain(A.RandomRain):  # type: ignore[misc]  # the library has no types
+    """The library's rain, drawn as on an image 720 pixels high and scaled: small images get no bars, large no hairs."""
+
+    def __init__(self, said: kinds.Rain) -> None:
+        """Do what `said`, a transform of a recipe, says."""
+        slant = (-said.slant_px, said.slant_px)
+        super().__init__(slant_range=slant, brightness_coefficient=said.light, rain_type=said.fall, p=said.p)
+        self.said = said
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        """Draw where drops fall, and how."""
+        height, width = params["shape"][:2]
+        by = height / _RAIN_HIGH
+        as_on = {**params, "shape": (_RAIN_HIGH, max(1, round(width / by)))}
+        drawn = super().get_params_dependent_on_data(as_on, data)
+        return {name: value * by for name, value in drawn.items()}
+
+    def apply(self, img: Image, **drawn: Any) -> Image:
+        """Return the image with it."""
+        made: Image = _rain_of(self.said, img.shape[0]).apply(img, **drawn)
+        return made
+
+
+@functools.lru_cache(maxsize=64)
+def _rain_of(said: kinds.Rain, height: int) -> A.RandomRain:
+    """Return what paints streaks of the width, and about the light, that suit an image so high."""
+    by = height / _RAIN_HIGH
+    wide, blurred = max(1, round(by)), 2 * round((7 * by - 1) / 2) + 1 if by > 2 / 7 else 1
+    light = min(255, round(200 * blurred / (7 * wide)) + (0 if by >= 1 else 12))  # thin ones, a little more of it
+    colour = (light, light, light)
+    return A.RandomRain(
+        drop_width=wide, drop_color=colour, blur_value=blurred, brightness_coefficient=said.light, rain_type=said.fall
+    )
 
 
 class Snow(Own):

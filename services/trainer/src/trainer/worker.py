@@ -57,7 +57,11 @@ class TrainingWork:
         job = attempt.job
         order = TrainingOrder.model_validate(job.payload)
         folder = await materialise(
-            self.blobs, self.health, order.dataset.description, self.scratch / "datasets" / order.dataset.id
+            self.blobs,
+            self.health,
+            order.dataset.description,
+            self.scratch / "datasets" / order.dataset.id,
+            replace=True,
         )
         out_dir = self.scratch / "jobs" / job.id
         epochs: list[Progress] = []

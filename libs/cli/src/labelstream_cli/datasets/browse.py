@@ -47,6 +47,7 @@ def show_dataset(
 
     Examples:
     - `labelstream dataset show 3fa9`
+    - `labelstream dataset show baseline`
     - `labelstream dataset show 3fa9 --json | jq .description.counts`
     """
     stored, used = at_place(Where(directory, project, url, quiet=as_json), lambda place: _one(place, dataset))
@@ -69,6 +70,7 @@ def as_entry(stored: Stored, used: Uses) -> dict[str, Any]:
         "options": unusual_options(description),
         "kept": stored.kept is not None,
         "name": stored.kept.name if stored.kept else None,
+        "names": stored.kept.names if stored.kept else (),
         **used.as_json(),
     }
 

@@ -53,7 +53,7 @@ def standing_of(kept: Kept | None) -> str:
     """Say whether a dataset is kept."""
     if kept is None:
         return "not kept: `labelstream gc` may remove it when no kept model was trained on it"
-    return f"kept as {kept.name}" if kept.name else "kept"
+    return f"kept as {', '.join(kept.names)}" if kept.names else "kept"
 
 
 def _notes(one: Stored, used: Uses) -> Iterator[str]:

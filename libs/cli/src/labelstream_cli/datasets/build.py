@@ -32,11 +32,18 @@ Recipe = Annotated[
         "that reached that offset.",
     ),
 ]
-Ratios = Annotated[str | None, typer.Option(metavar="A/B/C", help="Shares of train, val and test; default 70/20/10.")]
+Ratios = Annotated[
+    str | None,
+    typer.Option(metavar="A/B/C", help="Shares of train, val and test; default 70/20/10. Published splits stay."),
+]
 Salt = Annotated[str | None, typer.Option(help="Another word draws other splits.")]
 Splits = Annotated[
     Path | None,
     typer.Option(help="A directory with lists of annotations: train.txt, val.txt, test.txt. The rest is drawn."),
+]
+IgnorePublished = Annotated[
+    bool,
+    typer.Option("--ignore-published", help="Draw the splits of all, also where producers published them with labels."),
 ]
 Unvalidated = Annotated[
     bool, typer.Option("--unvalidated", help="Take unvalidated annotations too, as originals without variants.")
@@ -66,6 +73,7 @@ def build_dataset(  # noqa: PLR0913 -- typer makes an option of each
     ratios: Ratios = None,
     salt: Salt = None,
     splits: Splits = None,
+    ignore_published: IgnorePublished = False,
     unvalidated: Unvalidated = False,
     classes: Classes = None,
     merge: Merge = None,
@@ -88,6 +96,7 @@ def build_dataset(  # noqa: PLR0913 -- typer makes an option of each
     Examples:
     - `labelstream dataset build --dry-run`
     - `labelstream dataset build --ratios 70/15/15 --name baseline`
+    - `labelstream dataset build --ratios 70/15/15 --ignore-published`
     - `labelstream dataset build --at 5120`
     - `labelstream dataset build --class car --class truck --merge van=truck --min-box 0.1 --drop-empty`
     - `labelstream dataset build --splits lists/ --json | jq -r .id`
@@ -95,6 +104,7 @@ def build_dataset(  # noqa: PLR0913 -- typer makes an option of each
     given = {
         "ratios": ratios,
         "salt": salt,
+        "published_splits": False if ignore_published else None,
         "validated_only": False if unvalidated else None,
         "classes": tuple(classes) if classes else None,
         "merge": _merged(merge or ()),

@@ -8,8 +8,10 @@ from rich.markup import escape
 from labelstream import keys
 from labelstream_cli.datasets.making import Made
 from labelstream_cli.datasets.tables import show_counts
-from labelstream_cli.datasets.words import SHORT, count, options_in_words, some
+from labelstream_cli.datasets.words import COLUMNS, SHORT, count, options_in_words, some
+from labelstream_datasets.checking.diff import unusual_options
 from labelstream_datasets.checking.duplicates import Duplicates, Likeness
+from labelstream_datasets.description import DatasetDescription
 
 _MOST_PAIRS = 3
 
@@ -26,11 +28,51 @@ def show_made(made: Made, console: Console) -> None:
     )
     console.print()
     show_counts(description, console)
+    console.print(f"[dim]{COLUMNS}[/]")
     console.print()
+    _show_splits(description, console)
+    _show_shared(description, console)
+    _show_boxless(description, console)
     _show_missing(made, console)
     _show_lists(made, console)
     _show_near(made.near, console)
     _show_place(made, console)
+
+
+def _show_splits(description: DatasetDescription, console: Console) -> None:
+    """Say whether ratios and salt decided anything."""
+    images, published, listed = description.images, description.published_images, description.listed_images
+    if not (published or listed):
+        return
+    of = f"of {count(images, 'image')}"
+    whose = [f"{published:,} {of} {_have(published)} the split that their producer published"] if published else []
+    whose += [f"{listed:,} {of} {_have(listed)} the split that a list says"] if listed else []
+    asked = unusual_options(description).keys() & {"ratios", "salt"}
+    style = "yellow" if asked and published + listed == images else "not bold"
+    text = f"{', '.join(whose)}; the ratios apply to {images - published - listed:,}"
+    console.print(f"[{style}]{text}[/]" + (" [dim](--ignore-published: to all)[/]" if published else ""))
+
+
+def _show_shared(description: DatasetDescription, console: Console) -> None:
+    shared, other = description.shared_images, description.shared_other_split
+    if not shared:
+        return
+    console.print(
+        f"[yellow]{count(shared, 'annotation')} not taken[/]: a newer one shows the same image"
+        + (f"; {other:,} of them published for another split (an image stays in its source's)" if other else "")
+    )
+
+
+def _show_boxless(description: DatasetDescription, console: Console) -> None:
+    if not any(held.boxes for held in description.counts.values()):
+        console.print("[yellow]no image of it has a box[/]: a model can learn nothing from it")
+    if description.emptied_images:
+        have = "image has" if description.emptied_images == 1 else "images have"
+        console.print(f"[yellow]{description.emptied_images:,} {have} no box left[/]: --drop-empty leaves them out")
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
 
 
 def _show_missing(made: Made, console: Console) -> None:
@@ -62,14 +104,15 @@ def _show_near(near: Duplicates, console: Console) -> None:
             "[yellow]near duplicates were not looked for[/]: these images were augmented before that was noted"
         )
         return
-    if near.without_hash:
-        console.print(f"[dim]{count(near.without_hash, 'image')} without a hash to find near duplicates by[/]")
+    among = f" among the {count(near.images, 'image')} that {_have(near.images)} a hash; {near.without_hash:,} without"
+    among = among if near.without_hash else ""
     if not near.across:
-        console.print("no near duplicates in different splits")
+        console.print(f"no near duplicates in different splits{among}")
         return
     pairs = count(near.across, "pair")
     console.print(
-        f"[yellow]{pairs} of near duplicates in different splits[/] (up to {near.most_bits} bits differ), such as"
+        f"[yellow]{pairs} of near duplicates in different splits[/]{among} (up to {near.most_bits} bits differ), "
+        "such as"
     )
     across = [pair for pair in near.pairs if pair.first.split != pair.second.split]
     for pair in across[:_MOST_PAIRS]:

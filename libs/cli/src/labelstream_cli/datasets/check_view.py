@@ -11,7 +11,10 @@ from labelstream_datasets.checking.verify import Finding, Verdict
 _STYLES = {"erased": "yellow", "collected": "yellow"}
 _SAID = {"not_built": "not built again"}
 _HINTS = {
-    "erased": "It can't be laid out whole any more: `labelstream dataset build` makes one without what was erased.",
+    "erased": "It can't be laid out whole any more; splits that hold nothing of it still can (`labelstream dataset "
+    "pull --splits`). `labelstream dataset build` makes one without what was erased.",
+    "still_stored": "`labelstream dataset pull` still lays it out with what was erased, until the augmenter has "
+    "taken that out of the archives. `labelstream dataset build` makes one without it.",
     "collected": "`labelstream gc` removed archives of it: `labelstream dataset build` makes one that is kept.",
 }
 _MOST_ARCHIVES = 10
@@ -34,7 +37,7 @@ def show_verdict(verdict: Verdict, console: Console, *, names: bool) -> None:
         console.print(f"and {len(verdict.findings) - _MOST_ARCHIVES} more findings: --names shows all, --json too")
     if verdict.sound:
         console.print("[green]Everything is as it was.[/]")
-    for kind in {finding.kind: None for finding in verdict.findings}:
+    for kind in dict.fromkeys("still_stored" if one.still_stored else one.kind for one in verdict.findings):
         if kind in _HINTS:
             console.print(_HINTS[kind], markup=False, soft_wrap=True)
 

@@ -42,6 +42,7 @@ def _show_images(found: Difference, console: Console, *, names: bool) -> None:
         ("removed", found.removed, "red"),
         ("relabelled", found.relabelled, "yellow"),
         ("moved to another split", found.moved, "bold red" if found.leaking else "yellow"),
+        ("same labels, other name", found.renamed, "yellow"),
     )
     for what, images, style in kinds:
         told = "" if names else some([one.name for one in images])
@@ -53,7 +54,11 @@ def _show_images(found: Difference, console: Console, *, names: bool) -> None:
     if names:
         for what, images, style in kinds:
             for one in images:
-                console.print(f"  [{style}]{what}[/] {escape(one.name)} [dim]{_place(one)}[/]", soft_wrap=True)
+                console.print(f"  [{style}]{what}[/] {escape(_name(one))} [dim]{_place(one)}[/]", soft_wrap=True)
+
+
+def _name(one: ChangedImage) -> str:
+    return one.name if one.name_before in (None, one.name) else f"{one.name_before} → {one.name}"
 
 
 def _place(one: ChangedImage) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from labelstream.errors import Misconfigured
+from labelstream.errors import Misconfigured, Rejected
 from labelstream.values import Split
 from labelstream_cli.datasets.catalogue import Stored, chosen
 from labelstream_cli.datasets.options import Dataset, Splits, Url, splits_of
@@ -19,7 +19,9 @@ from labelstream_cli.datasets.reading import require_project
 from labelstream_cli.datasets.words import SHORT, count
 from labelstream_cli.running import CommandFailed, Directory, Json, Project, failed
 from labelstream_datasets.exports import FORMS, Exported, Form, export
-from labelstream_datasets.layout.materialise import materialise
+from labelstream_datasets.exports.targets import beside, require_target
+from labelstream_datasets.layout.disk import require_place, writing
+from labelstream_datasets.layout.materialise import DISK_HINT, materialise
 from labelstream_local.layout import DEFAULT
 
 
@@ -27,6 +29,10 @@ def pull_dataset(
     dataset: Dataset,
     target: Annotated[Path, typer.Argument(metavar="DIR", help="A directory of its own.", show_default=False)],
     splits: Splits = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Remove another dataset, or other files, that lie in its folders.")
+    ] = False,
+    *,
     project: Project = "default",
     directory: Directory = DEFAULT,
     url: Url = None,
@@ -34,15 +40,18 @@ def pull_dataset(
 ) -> None:
     """Lay a dataset out as a folder that YOLO trainers read: data.yaml, {train,val,test}/{images,labels}.
 
-    Every archive is checked against its digest. Interrupted, the same command goes on.
+    Every archive is checked against its digest. Interrupted, the same command goes on. A directory that holds another
+    dataset, or other splits, is refused unless --replace is given.
 
     Examples:
     - `labelstream dataset pull 3fa9 baseline/`
     - `labelstream dataset pull 3fa9 held-out/ --splits test`
+    - `labelstream dataset pull 77c0 baseline/ --replace`
     """
     wanted = _wanted(splits)
+    _require(lambda: require_place(target, folder=True))
     where = Where(directory, project, url, quiet=as_json)
-    stored = at_place(where, lambda place: _pulled(place, dataset, target, wanted))
+    stored = at_place(where, lambda place: _pulled(place, dataset, target, wanted, replace=replace))
     samples = sum(stored.description.count(split).samples for split in wanted)
     if as_json:
         typer.echo(json.dumps({"id": stored.id, "directory": str(target), "splits": wanted, "samples": samples}))
@@ -71,7 +80,7 @@ def export_dataset(  # noqa: PLR0913 -- typer makes an option of each
     """
     wanted = _wanted(splits)
     chosen_form = _form(form)
-    _require_new(out)
+    _require(lambda: require_target(out))
     where = Where(directory, project, url, quiet=as_json)
 
     async def work(place: Place) -> Exported:
@@ -86,19 +95,24 @@ def export_dataset(  # noqa: PLR0913 -- typer makes an option of each
         typer.echo(f"Dataset {dataset} lies in {made.target}, as {made.form}: {held}.")
 
 
-async def pulled(place: Place, stored: Stored, target: Path, splits: tuple[Split, ...]) -> Path:
-    """Lay a dataset out, and show how far that is."""
+async def pulled(
+    place: Place, stored: Stored, target: Path, splits: tuple[Split, ...], *, replace: bool = False
+) -> Path:
+    """Lay a dataset out, and show how far that is. Raises CommandFailed when it can't be had; Misconfigured."""
 
     def told(done: int, total: int) -> None:
         place.tell("samples", done, total)
 
-    return await materialise(place.blobs, place.health, stored.file, target, splits, told)
+    try:
+        return await materialise(place.blobs, place.health, stored.file, target, splits, told, replace=replace)
+    except Rejected as error:
+        raise CommandFailed(f"{error.reason}. {error.hint}") from error
 
 
-async def _pulled(place: Place, dataset: str, target: Path, splits: tuple[Split, ...]) -> Stored:
+async def _pulled(place: Place, dataset: str, target: Path, splits: tuple[Split, ...], *, replace: bool) -> Stored:
     await require_project(place)
     stored = await chosen(place, dataset)
-    await pulled(place, stored, target, splits)
+    await pulled(place, stored, target, splits, replace=replace)
     return stored
 
 
@@ -107,19 +121,15 @@ async def _exported(
 ) -> Exported:
     await require_project(place)
     stored = await chosen(place, dataset)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-            folder = await pulled(place, stored, Path(scratch) / "dataset", splits)
 
-            def told(done: int, total: int) -> None:
-                place.tell("written", done, total)
+    def told(done: int, total: int) -> None:
+        place.tell("written", done, total)
 
-            return await asyncio.to_thread(
-                export, folder, stored.description, form, out, told, variants=variants, splits=splits
-            )
-    except OSError as error:
-        raise CommandFailed(f"{out} can't be written: {error.strerror or error}") from error
+    with writing(out, DISK_HINT), beside(out, "pulled") as scratch:
+        folder = await pulled(place, stored, scratch / "dataset", splits)
+        return await asyncio.to_thread(
+            export, folder, stored.description, form, out, told, variants=variants, splits=splits
+        )
 
 
 def _wanted(text: str | None) -> tuple[Split, ...]:
@@ -136,7 +146,9 @@ def _form(text: str) -> Form:
     raise typer.BadParameter(f"--format {text!r}: there are {', '.join(FORMS)}")
 
 
-def _require_new(out: Path) -> None:
-    """Say that a target is taken before anything is downloaded for it."""
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise failed(f"{out} exists already: name a new directory or zip, or remove it first")
+def _require(check: Callable[[], None]) -> None:
+    """Say that a target can't be had before anything is downloaded for it."""
+    try:
+        check()
+    except Misconfigured as problem:
+        raise failed(problem) from problem

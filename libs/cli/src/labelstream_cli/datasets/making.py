@@ -159,7 +159,8 @@ def _named(covered: Mapping[str, int], prefix: str | None) -> str:
         return found[0]
     known = ", ".join(f"{recipe[:SHORT]} (up to offset {up_to})" for recipe, up_to in covered.items())
     problem = "may be any of several recipes" if found else "is no recipe that the project was augmented with"
-    raise CommandFailed(f"--recipe {prefix} {problem}: there are {known}")
+    hint = "" if found else ". Name it by the first digits of its digest: `labelstream recipe list` and `check` tell it"
+    raise CommandFailed(f"--recipe {prefix} {problem}: there are {known}{hint}")
 
 
 def _missing(read: Streams, plan: DatasetPlan) -> tuple[Missing, ...]:

@@ -10,7 +10,8 @@ from labelstream.errors import Misconfigured
 from labelstream.values import SPLITS, Split
 
 Dataset = Annotated[
-    str, typer.Argument(metavar="ID", help="A dataset, by at least 4 digits of its id.", show_default=False)
+    str,
+    typer.Argument(metavar="ID", help="A dataset, by its name or at least 4 digits of its id.", show_default=False),
 ]
 Url = Annotated[
     str | None,

@@ -17,7 +17,7 @@ from labelstream_cli.datasets.options import Dataset, Url
 from labelstream_cli.datasets.place import Place, Where, at_place
 from labelstream_cli.datasets.reading import Streams, require_project, streams
 from labelstream_cli.datasets.tables import show_counts
-from labelstream_cli.datasets.words import SHORT
+from labelstream_cli.datasets.words import COLUMNS, SHORT
 from labelstream_cli.running import Directory, Json, Project, failed
 from labelstream_datasets.checking.diff import originals
 from labelstream_datasets.loading import load_manifest
@@ -55,6 +55,8 @@ def dataset_stats(
     - `labelstream dataset stats 3fa9 --out baseline.html --no-sheet`
     - `labelstream dataset stats 3fa9 --json | jq .findings`
     """
+    if out is not None:
+        _require_page(out)
     where = Where(directory, project, url, quiet=as_json)
     paged = out is not None or not as_json
     found = at_place(where, lambda place: _measured(place, dataset, paged=paged, sheet=not no_sheet))
@@ -77,11 +79,12 @@ async def _measured(place: Place, prefix: str, *, paged: bool, sheet: bool) -> _
         statistics = await asyncio.to_thread(lambda: measure(description, manifest, images))
     if not paged:
         return _Measured(stored, statistics, None)
+    name = stored.kept.name if stored.kept else None
     if not sheet:
-        return _Measured(stored, statistics, await asyncio.to_thread(page, statistics))
+        return _Measured(stored, statistics, await asyncio.to_thread(page, statistics, name=name))
     drawn = await contact_sheet(place.blobs, description, manifest, statistics)
     thumbs = await thumbnails(place.blobs, description, manifest, statistics.duplicates)
-    return _Measured(stored, statistics, await asyncio.to_thread(page, statistics, drawn, thumbs))
+    return _Measured(stored, statistics, await asyncio.to_thread(page, statistics, drawn, thumbs, name))
 
 
 def _originals(stored: Stored, manifest: Manifest, read: Streams) -> Iterator[Original]:
@@ -98,6 +101,7 @@ def _originals(stored: Stored, manifest: Manifest, read: Streams) -> Iterator[Or
 def _show(found: _Measured, target: Path, console: Console) -> None:
     console.print(f"[bold]{found.stored.id}[/]", soft_wrap=True)
     show_counts(found.stored.description, console)
+    console.print(f"[dim]{COLUMNS}[/]")
     console.print()
     for finding in found.statistics.findings:
         style = "red" if finding.weight == "bad" else "yellow"
@@ -105,9 +109,16 @@ def _show(found: _Measured, target: Path, console: Console) -> None:
     console.print(f"The page is {target}.", markup=False, soft_wrap=True)
 
 
+def _require_page(target: Path) -> None:
+    """Say that a page can't be written before anything is measured for it."""
+    if not target.absolute().parent.is_dir():
+        raise failed(f"{target} can't be written: there is no directory {target.absolute().parent}")
+    if target.is_dir():
+        raise failed(f"{target} is a directory: name the page in it, such as {target / 'dataset.html'}")
+
+
 def _write(target: Path, html: str) -> None:
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(html, encoding="utf-8")
     except OSError as error:
         raise failed(f"{target} can't be written: {error.strerror}") from error

@@ -10,6 +10,7 @@ from labelstream_datasets.checking.diff import unusual_options
 from labelstream_datasets.options import DatasetOptions
 
 SHORT = 12  # digits of an id
+COLUMNS = "images, boxes and classes are counted on originals; samples with their variants, which only train has"
 
 
 def when(time: datetime) -> str:
@@ -72,6 +73,7 @@ _NONE = {"classes": "all classes", "most_per_source": "all of each source", "pub
 _SAID: dict[str, Callable[[Any], str]] = {
     "ratios": _ratios,
     "salt": lambda value: f"salt {value}",
+    "published_splits": lambda value: "splits as producers published them" if value else "producers' splits ignored",
     "validated_only": lambda value: "validated only" if value else "unvalidated too",
     "classes": _classes,
     "merge": _merged,

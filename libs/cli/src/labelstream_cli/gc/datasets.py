@@ -41,18 +41,18 @@ class Datasets:
     grace: timedelta
     _archives: dict[str, frozenset[str]] = field(default_factory=dict)
 
-    async def kept(self, by_events: Mapping[str, str]) -> Kept:
-        """Return what is kept, because of events, by hand, or because it is new.
+    async def kept(self, by_events: Mapping[str, str], every: str | None = None) -> Kept:
+        """Return what is kept, because of events, by hand, or because it is new; `every`: why all others are.
 
         Raises CommandFailed when one of them can't be read: then nobody knows what it needs.
         """
-        reasons = {**await self._told_by_store(), **by_events}
+        reasons = {**await self._told_by_store(every), **by_events}
         for dataset, why in reasons.items():
             if dataset not in self._archives:
                 self._archives[dataset] = await self._read(dataset, why)
         return Kept(reasons, frozenset().union(*(self._archives[dataset] for dataset in reasons)))
 
-    async def _told_by_store(self) -> dict[str, str]:
+    async def _told_by_store(self, every: str | None) -> dict[str, str]:
         form = re.compile(rf"{re.escape(keys.datasets(self.project))}([^/]+)/({re.escape(DESCRIPTION)}|{KEPT})")
         reasons: dict[str, str] = {}
         async for info in self.blobs.list(keys.datasets(self.project)):
@@ -63,6 +63,8 @@ class Datasets:
                 reasons[found[1]] = "kept until somebody says `labelstream dataset forget`"
             elif is_young(info, self.grace):
                 reasons.setdefault(found[1], f"built {age(info.store_time - info.modified)} ago")
+            elif every is not None:
+                reasons.setdefault(found[1], every)
         return reasons
 
     async def _read(self, dataset: str, why: str) -> frozenset[str]:

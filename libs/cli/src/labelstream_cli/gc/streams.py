@@ -28,12 +28,21 @@ _WRITERS = {
     BATCH_EVENTS: "augmenter",
     ANNOTATION_EVENTS: "annotation-ingest",
 }
+# Of a project that was never trained on nobody makes these. What they would tell is which datasets are needed.
+_MAY_LACK = (MODEL_EVENTS, TRAINING_EVENTS)
 
 
 @dataclass
 class _Cursor:
     last: int = -1  # offset of the last message that was read
     began_ms: int | None = None  # when the first message was stored
+    lacks: bool = False  # there is no such stream, and never was while it was read
+    found: bool = False
+
+
+def none_of(stream: str) -> str:
+    """Say that a stream is not there, and how it comes to be."""
+    return f"there is no stream {stream}: {_WRITERS[stream]} makes it when it starts"
 
 
 @dataclass
@@ -61,6 +70,11 @@ class Streams:
         """The last offset that was read of each stream; -1: it is empty."""
         return {stream: cursor.last for stream, cursor in self._cursors.items()}
 
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The streams that do not exist though a project can do without: which datasets are needed is not known."""
+        return tuple(stream for stream, cursor in self._cursors.items() if cursor.lacks)
+
     async def read_on(self) -> None:
         """Read what came since. Raises CommandFailed when an end can't be reached, Unavailable."""
         for stream in STREAMS:
@@ -87,9 +101,12 @@ class Streams:
             first, last = await self.broker.first_offset(stream), await self.broker.last_offset(stream)
         except Unavailable as error:
             if isinstance(error.__cause__, StreamDoesNotExist):
-                self._doubt_all(f"there is no stream {stream}: {_WRITERS[stream]} makes it when it starts")
+                cursor.lacks = stream in _MAY_LACK and not cursor.found
+                if not cursor.lacks:
+                    self._doubt_all(none_of(stream))
                 return False
             raise
+        cursor.lacks, cursor.found = False, True
         if first:
             self._doubt_all(f"what stood before offset {first} of {stream} was removed: it must have no retention")
             return False

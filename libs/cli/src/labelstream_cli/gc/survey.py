@@ -17,7 +17,7 @@ from labelstream.streams.ports import Broker
 from labelstream_cli.gc.datasets import Datasets, Kept
 from labelstream_cli.gc.plan import Plan, Sorting, Tally
 from labelstream_cli.gc.roots import Roots
-from labelstream_cli.gc.streams import Streams
+from labelstream_cli.gc.streams import Streams, none_of
 from labelstream_cli.reaching import Tell, not_told
 from labelstream_datasets.archives.augmenting import Augmenting
 
@@ -42,6 +42,7 @@ class Surveyed:
     kept: Kept
     jobs: Tally = field(default_factory=Tally)
     given_up: Tally = field(default_factory=Tally)  # of the jobs' files: left by attempts that another one took over
+    notes: tuple[str, ...] = ()  # what is not known, and does no harm
 
 
 @dataclass
@@ -82,7 +83,7 @@ class Survey:
     async def roots(self, project: str) -> tuple[Roots, tuple[str, ...]]:
         """Return what must stay as of now, and what casts doubt on that. Raises CommandFailed, Unavailable."""
         await self.streams.read_on()
-        return (await self._kept_roots(project))[1], self._doubts(project)
+        return (await self._kept_roots(project))[1], await self._doubts(project)
 
     async def _project(self, project: str) -> Surveyed:
         sight = self._sights[project]
@@ -90,7 +91,7 @@ class Survey:
         sight.notes = await self._notes(project, [info.key for info in archives])
         sight.now = await self._clock(project)
         kept, roots = await self._kept_roots(project)
-        sorting = Sorting(roots, self.rules.grace, self.streams.began_ms, self._doubts(project))
+        sorting = Sorting(roots, self.rules.grace, self.streams.began_ms, await self._doubts(project))
         for info in archives:
             sorting.take(info)
         seen = len(archives)
@@ -100,11 +101,14 @@ class Survey:
             if not seen % 1000:
                 self._tell(f"objects of {project}", seen, max(seen, len(self.streams.books[project].images)))
         jobs, given_up = await self._jobs(project)
-        return Surveyed(sorting.plan(project), kept, jobs, given_up)
+        notes = tuple(f"{none_of(stream)}; until then every stored dataset stays" for stream in self.streams.lacking)
+        return Surveyed(sorting.plan(project), kept, jobs, given_up, notes)
 
     async def _kept_roots(self, project: str) -> tuple[Kept, Roots]:
         book, sight = self.streams.books[project], self._sights[project]
-        kept = await sight.datasets.kept(book.making.datasets(self.rules.keep_models))
+        needed = book.making.datasets(self.rules.keep_models)
+        lacking = " and ".join(self.streams.lacking)
+        kept = await sight.datasets.kept(needed, f"without {lacking} nobody can tell who needs it" if lacking else None)
         augmenting = await self._augmenting(project)
         return kept, Roots.of(book, kept.archives, sight.notes, self._recent_ms(sight), augmenting)
 
@@ -125,9 +129,17 @@ class Survey:
             return _NEVER
         return int((sight.now - self.rules.grace).timestamp() * 1000)
 
-    def _doubts(self, project: str) -> tuple[str, ...]:
-        book = self.streams.books[project]
-        return (*book.doubts, *book.making.doubts())
+    async def _doubts(self, project: str) -> tuple[str, ...]:
+        book, lacking = self.streams.books[project], self.streams.lacking
+        trained = [none_of(stream) for stream in lacking] if lacking and await self._was_trained(project) else []
+        more = [f"{said}; {keys.jobs(project)} has files: it was there before" for said in trained]
+        return (*book.doubts, *book.making.doubts(), *more)
+
+    async def _was_trained(self, project: str) -> bool:
+        """Say whether a job of the project left files: then its events must be somewhere."""
+        async for _ in self.blobs.list(keys.jobs(project)):
+            return True
+        return False
 
     async def _clock(self, project: str) -> datetime | None:
         """Return the store's time, as it is told with any object of the project."""

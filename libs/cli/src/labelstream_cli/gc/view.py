@@ -66,6 +66,8 @@ def show(surveyed: Surveyed, rules: Rules, console: Console) -> None:
     plan = surveyed.plan
     console.print(f"[bold]{escape(plan.project)}[/]")
     _show_kept(surveyed, console)
+    for note in surveyed.notes:
+        _note(console, note)
     if plan.doubts:
         console.print("  Nothing of this project can be removed:", style="red")
         for doubt in plan.doubts:
@@ -101,6 +103,7 @@ def as_json(surveyed: Surveyed, swept: Swept | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         "project": plan.project,
         "doubts": list(plan.doubts),
+        "notes": list(surveyed.notes),
         "groups": [_group_json(group) for group in groups(plan.candidates)],
         "staying": {kind: _tally_json(tally) for kind, tally in plan.staying.items()},
         "too_young": _tally_json(plan.young),

@@ -45,6 +45,7 @@ class Life:
     contents: dict[Content, int] = field(default_factory=dict)  # what it ever held → the revision that brought it
     first_offset: int | None = None  # of annotation-events: where its first content stands
     datasets: list[str] = field(default_factory=list)  # that hold it, the newest first
+    built: dict[str, str] = field(default_factory=dict)  # of these, those that nothing was trained on → what they hold
     not_searched: int = 0  # older datasets that were not looked into
     unreadable: list[str] = field(default_factory=list)  # datasets whose manifest is gone
     malformed: int = 0  # events that could not be read
@@ -72,6 +73,7 @@ class Life:
             "image": annotation.image.model_dump() if annotation else None,
             "medium": annotation.medium if annotation else None,
             "datasets": self.datasets,
+            "datasets_only_built": list(self.built),
             "datasets_not_searched": self.not_searched,
             "datasets_unreadable": self.unreadable,
             "malformed_events": self.malformed,

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from labelstream import keys
 from labelstream.blobs.checked import read_checked
-from labelstream.blobs.ports import Blobs
+from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.events.training import DatasetRef
 from labelstream.values import FileRef
 from labelstream_datasets.description import DESCRIPTION, DatasetDescription
@@ -50,10 +50,10 @@ async def stored_datasets(blobs: Blobs, project: str, known: Container[str]) -> 
         dataset_id, _, name = info.key.removeprefix(keys.datasets(project)).partition("/")
         if name != DESCRIPTION or dataset_id in known:
             continue
-        data = (await blobs.get(info.key)).data
         try:
+            data = (await blobs.get(info.key)).data
             found.append(DatasetDescription.from_json(data).reference(FileRef.of(info.key, data)))
-        except ValidationError:
+        except (BlobNotFound, ValidationError):
             unreadable.append(dataset_id)
     return sorted(found, key=lambda one: -one.cut.offset), unreadable
 

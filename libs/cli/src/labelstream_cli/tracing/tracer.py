@@ -95,6 +95,7 @@ async def _datasets(life: Life, trainings: Trainings, blobs: Blobs, tell: Tell, 
                 held[dataset.id] = here
         tell("manifests", number, len(may[:most]))
     life.datasets = list(held)
+    life.built = {one: here.told for one, here in held.items() if one not in trained}
     return held
 
 

@@ -67,6 +67,8 @@ def _ending(life: Life) -> list[str]:
     lines = []
     if life.contents:
         lines.append(f"in {_count(life.datasets, 'dataset')} and {_count(life.models, 'model')}{_serving(life)}")
+    for dataset, told in life.built.items():
+        lines.append(f"  dataset {dataset[:12]}: {told}; nothing was trained on it")
     if life.not_searched:
         lines.append(f"{life.not_searched} older datasets were not looked into: --datasets looks into more")
     if life.unreadable:

@@ -10,11 +10,12 @@ from labelstream.blobs.ports import Blobs
 from labelstream.classes import ClassSchema
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.values import Position, Split, digest_of
-from labelstream.view import AnnotationView, Entry
+from labelstream.view import AnnotationView, Entry, Home
 from labelstream_datasets.archives.originals import ORIGINALS, Content, Packer
 from labelstream_datasets.building.index import BatchIndex, StoredContent, StoredVariant
 from labelstream_datasets.building.published import Placement, Published
 from labelstream_datasets.building.selection import Capped, Selection
+from labelstream_datasets.building.shared import shared_images
 from labelstream_datasets.building.tally import Tally
 from labelstream_datasets.description import DatasetDescription
 from labelstream_datasets.manifest import Manifest, Row
@@ -62,7 +63,10 @@ async def build(view: AnnotationView, index: BatchIndex, plan: DatasetPlan, blob
         raise ValueError(f"the view has read up to offset {view.position}, not up to the cut {plan.cut}")
     selection = await _selection(view, index, plan)
     originals = await _originals(view, plan, selection, blobs)
-    return await asyncio.to_thread(assemble, _entries(view, plan), index, plan, selection, originals)
+    tally = Tally()
+    built = await asyncio.to_thread(assemble, _entries(view, plan), index, plan, selection, originals, tally)
+    shared = await shared_images(view, plan.project, built, tally.passed_over)
+    return replace(built, description=built.description.model_copy(update=shared))
 
 
 def assemble(
@@ -71,13 +75,14 @@ def assemble(
     plan: DatasetPlan,
     selection: Selection | None = None,
     originals: Mapping[Content, StoredContent] | None = None,
+    tally: Tally | None = None,
 ) -> BuiltDataset:
     """Put the dataset together from the annotation that stands for each image.
 
     An image that could not be augmented is missing, and counted. Without a `selection`, plans that need to know all
     annotations before they can decide about one (lists, a cap) are not done justice.
     """
-    tally, selection = Tally(), selection or selection_of(plan)
+    tally, selection = tally or Tally(), selection or selection_of(plan)
     manifest = Manifest.of_images(_images(entries, _Archives(index, plan, originals or {}), selection, tally))
     rules = rules_digest(plan.options)
     project_schema = None if selection.rules.class_schema == plan.class_schema else plan.class_schema
@@ -91,6 +96,9 @@ def assemble(
         **dict(plan.options),
         published_unknown=selection.placement.unknown,
         published_left_test=selection.placement.left_test,
+        published_images=tally.published,
+        listed_images=tally.listed,
+        emptied_images=tally.emptied,
         counts=tally.counts(),
         missing=tally.missing,
     )
@@ -101,7 +109,7 @@ async def _selection(view: AnnotationView, index: BatchIndex, plan: DatasetPlan)
     """Find out what must be known of all annotations before one of them can be decided about."""
     selection = selection_of(plan)
     if plan.published:
-        homes = view.homes(plan.project, at=plan.cut)
+        homes = _homes(view, plan)
         placement = await asyncio.to_thread(Placement.of, plan.published, homes, selection.dealt)
         selection = replace(selection, placement=placement)
     if plan.options.most_per_source is not None:
@@ -110,6 +118,11 @@ async def _selection(view: AnnotationView, index: BatchIndex, plan: DatasetPlan)
         capped = await asyncio.to_thread(Capped.of, there, plan.options.most_per_source, plan.options.salt)
         selection = replace(selection, capped=capped)
     return selection
+
+
+def _homes(view: AnnotationView, plan: DatasetPlan) -> Iterator[Home]:
+    for home in view.homes(plan.project, at=plan.cut):
+        yield home if plan.options.published_splits else home._replace(split=None)
 
 
 def selection_of(plan: DatasetPlan) -> Selection:
@@ -161,14 +174,19 @@ def _images(
     for entry in entries:
         shapes = selection.shapes(entry)
         if shapes is None or not selection.has_room_for(entry):
+            tally.passed_over.add(entry.name)
             continue
         stored = archives.find(entry)
         if stored is None:
             tally.missing += 1
+            tally.passed_over.add(entry.name)
             continue
         split = selection.split(entry)
         samples = [one for one in stored.variants if split == "train" or one.variant == 0]
         tally.add(split, entry.annotation.medium, shapes, len(samples))
+        tally.published += selection.published(entry) is not None
+        tally.listed += selection.is_listed(entry)
+        tally.emptied += bool(entry.annotation.shapes and not shapes)
         if samples:
             yield _row(entry, stored, samples[0], archives.recipe(entry), split), samples
 

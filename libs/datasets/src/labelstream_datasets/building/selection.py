@@ -42,7 +42,15 @@ class Selection:
     def split(self, entry: Entry) -> Split:
         """Return the split of an image: that of the medium which it was first recorded with."""
         medium = entry.annotation.medium
-        return self.placement.media.get(medium) or self.dealt(medium, entry.annotation.split)
+        return self.placement.media.get(medium) or self.dealt(medium, self.published(entry))
+
+    def published(self, entry: Entry) -> Split | None:
+        """Return the split that the producer published for an image's medium, if that counts."""
+        return entry.annotation.split if self.options.published_splits else None
+
+    def is_listed(self, entry: Entry) -> bool:
+        """Say whether a list, and nobody else, puts an image into its split."""
+        return entry.annotation.medium in self.placement.media and self.published(entry) is None
 
     def dealt(self, medium: str, published: Split | None = None) -> Split:
         """Return the split of a medium that no list names."""

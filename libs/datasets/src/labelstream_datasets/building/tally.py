@@ -21,9 +21,13 @@ class _Split:
 
 @dataclass
 class Tally:
-    """What each split holds so far, and how many images are missing."""
+    """What each split holds so far, who said so, and what is not in it."""
 
     missing: int = 0
+    published: int = 0  # images whose split is their producer's
+    listed: int = 0  # images whose split is that of a list alone
+    emptied: int = 0  # images that lost all their boxes to the label rules
+    passed_over: set[str] = field(default_factory=set)  # annotations that stand for an image which is not taken
     splits: dict[Split, _Split] = field(default_factory=dict)
 
     def add(self, split: Split, medium: str, shapes: tuple[Shape, ...], samples: int) -> None:

@@ -15,7 +15,7 @@ from labelstream_datasets.manifest import Manifest, Row
 from labelstream_datasets.options import DatasetOptions
 from labelstream_datasets.store import BuiltDataset
 
-_DECIDE_SPLITS = ("ratios", "salt", "published")
+_DECIDE_SPLITS = ("ratios", "salt", "published", "published_splits")
 
 
 class ChangedImage(Value):
@@ -26,6 +26,7 @@ class ChangedImage(Value):
     medium: str
     before: Split | None
     after: Split | None
+    name_before: str | None = None  # of the annotation in the older dataset, if both hold the image
 
     @classmethod
     def of(cls, old: Row | None, new: Row | None) -> Self:
@@ -34,7 +35,14 @@ class ChangedImage(Value):
         if row is None:
             raise ValueError("an image that neither dataset holds")
         before, after = old.split if old else None, new.split if new else None
-        return cls(image=row.image, name=row.name, medium=row.medium, before=before, after=after)
+        return cls(
+            image=row.image,
+            name=row.name,
+            medium=row.medium,
+            before=before,
+            after=after,
+            name_before=old.name if old and new else None,
+        )
 
 
 class ClassCount(Value):
@@ -58,8 +66,9 @@ class Difference(Value):
     removed: tuple[ChangedImage, ...]
     relabelled: tuple[ChangedImage, ...]
     moved: tuple[ChangedImage, ...]  # to another split
-    revaried: int  # images of both with the same labels in the same split, but other variants
-    same: int  # images of both with the same labels and variants in the same split
+    renamed: tuple[ChangedImage, ...] = ()  # its labels are the same, the annotation that stands for it is another
+    revaried: int  # images of both with the same name and labels in the same split, but other variants
+    same: int  # images of both with the same name, labels and variants in the same split
     classes: tuple[ClassCount, ...]
 
     @property
@@ -69,7 +78,7 @@ class Difference(Value):
 
     @property
     def splits_decided_alike(self) -> bool:
-        """Whether both were split by the same ratios, salt and lists."""
+        """Whether both were split by the same ratios, salt and lists, and heeded producers alike."""
         return not any(field in self.options for field in _DECIDE_SPLITS)
 
     @property
@@ -84,7 +93,8 @@ def compare(old: BuiltDataset, new: BuiltDataset) -> Difference:
     both = before.keys() & after.keys()
     relabelled = {image for image in both if before[image].labels != after[image].labels}
     moved = {image for image in both if before[image].split != after[image].split}
-    unchanged = both - relabelled - moved
+    renamed = {image for image in both - relabelled if _owner(before[image]) != _owner(after[image])}
+    unchanged = both - relabelled - moved - renamed
     variants = _variants(old.manifest), _variants(new.manifest)
     revaried = sum(variants[0][image] != variants[1][image] for image in unchanged)
     return Difference(
@@ -97,6 +107,7 @@ def compare(old: BuiltDataset, new: BuiltDataset) -> Difference:
         removed=_changed(before, after, before.keys() - after.keys()),
         relabelled=_changed(before, after, relabelled),
         moved=_changed(before, after, moved),
+        renamed=_changed(before, after, renamed),
         revaried=revaried,
         same=len(unchanged) - revaried,
         classes=tuple(_class_counts(old.description, new.description)),
@@ -120,6 +131,10 @@ def unusual_options(options: DatasetOptions) -> dict[str, Any]:
     usual = DatasetOptions().model_dump(mode="json")
     chosen = options.model_dump(mode="json", include=set(DatasetOptions.model_fields))
     return {field: value for field, value in chosen.items() if value != usual[field]}
+
+
+def _owner(row: Row) -> tuple[str, str]:
+    return row.name, row.medium
 
 
 def _decisive(description: DatasetDescription) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class Finding(Value):
     where: str  # the object, or the stream
     reason: str
     images: tuple[Lost, ...] = ()
+    still_stored: bool = False  # its samples are in the archives yet: the dataset can be laid out with them
 
 
 class Verdict(Value):
@@ -155,19 +156,23 @@ def _of_streams(
     if manifest is None or rebuilt.built is None:
         return []
     stored, now = originals(manifest), originals(rebuilt.built.manifest)
-    erased = [row for image, row in stored.items() if image not in explained and not rebuilt.known(row.name)]
-    explained = explained | {row.image for row in erased}
-    changed = [
+    others = [
         row
         for image, row in stored.items()
         if image not in explained and (image not in now or _identity(row) != _identity(now[image]))
     ]
+    erased = [row for row in others if not rebuilt.known(row.name)]
+    changed = [row for row in others if rebuilt.known(row.name)]
+    explained = explained | {row.image for row in erased}
     more = [row for image, row in now.items() if image not in stored]
     where, cut = description.cut.stream, description.cut.offset
     findings: list[Finding] = []
     if erased:
-        reason = f"{len(erased)} of its annotations {'was' if len(erased) == 1 else 'were'} erased since"
-        findings.append(Finding(kind="erased", where=where, reason=reason, images=_lost(erased)))
+        were = "1 of its annotations was" if len(erased) == 1 else f"{len(erased)} of its annotations were"
+        keys_of = sorted({row.archive for row in erased})
+        beside = f" and {len(keys_of) - 1} more" if len(keys_of) > 1 else ""
+        reason = f"{were} erased since; the samples are still in {keys_of[0]}{beside}"
+        findings.append(Finding(kind="erased", where=where, reason=reason, images=_lost(erased), still_stored=True))
     if changed:
         reason = f"{len(changed)} of its images are others, or are none, in what the streams give at offset {cut}"
         findings.append(Finding(kind="different", where=where, reason=reason, images=_lost(changed)))

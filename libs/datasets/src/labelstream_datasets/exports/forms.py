@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import yaml
-
 from labelstream.errors import Misconfigured
 from labelstream.labels import yolo_lines
 from labelstream.schemas import load_named_schema
 from labelstream.values import Split
 from labelstream_datasets.description import DatasetDescription
+from labelstream_datasets.exports.pixels import coco_box, corner_texts
 from labelstream_datasets.exports.samples import Sample
 from labelstream_datasets.exports.targets import Place
+from labelstream_datasets.layout.data_yaml import data_yaml
 
 
 class Writer(Protocol):
@@ -38,23 +38,24 @@ class Yolo:
     place: Place
     said: DatasetDescription
     splits: Sequence[Split]
+    _there: set[Split] = field(default_factory=set)
 
     def add(self, sample: Sample) -> list[str]:
         """Write image and labels."""
+        self._there.add(sample.split)
         self.place.copy(f"{sample.split}/images/{sample.image.name}", sample.image)
         self.place.write(f"{sample.split}/labels/{sample.stem}.txt", sample.lines)
         return [sample.image.name]
 
     def finish(self) -> None:
-        """Write data.yaml; without `path`, folders are looked for beside it."""
-        content: dict[str, object] = {split: f"{split}/images" for split in self.splits}
-        content["names"] = dict(enumerate(self.said.class_schema.classes))
-        self.place.write("data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        """Write data.yaml for the splits that have images; without `path`, folders are looked for beside it."""
+        there = [split for split in self.splits if split in self._there] or self.splits
+        self.place.write("data.yaml", data_yaml(there, self.said.class_schema.classes))
 
 
 @dataclass
 class Coco:
-    """COCO: boxes in pixels with all their decimals; a category's id is the class's plus 1.
+    """COCO: boxes in pixels with four decimals; a category's id is the class's plus 1.
 
     An image's id is its place in the dataset, whichever splits are exported; an annotation's is its place in the
     export.
@@ -76,14 +77,14 @@ class Coco:
         boxes = self.annotations.setdefault(sample.split, [])
         for box in sample.boxes:
             self._boxes += 1
-            x1, y1, x2, y2 = sample.corners(box)
+            corners, area = coco_box(sample.corners(box))
             boxes.append(
                 {
                     "id": self._boxes,
                     "image_id": sample.number,
                     "category_id": box.class_id + 1,
-                    "bbox": [x1, y1, x2 - x1, y2 - y1],
-                    "area": (x2 - x1) * (y2 - y1),
+                    "bbox": corners,
+                    "area": area,
                     "iscrowd": 0,
                     "segmentation": [],
                 }
@@ -106,9 +107,10 @@ class Coco:
 
 @dataclass
 class Voc:
-    """PASCAL VOC: corners in pixels with decimals, 0 at the image's left and upper edge, its size at the other edges.
+    """PASCAL VOC: corners in pixels, 0 at the image's left and upper edge, its size at the other edges.
 
-    The first VOC devkit counted pixels from 1; today's tools write edges from 0, as this does and our importer reads.
+    A corner within 0.01 of a whole pixel is written as that, others with three decimals. The first VOC devkit counted
+    pixels from 1; today's tools write edges from 0, as this does and our importer reads.
     """
 
     place: Place
@@ -150,8 +152,8 @@ class Voc:
             for tag, text in (("name", name), ("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0")):
                 ET.SubElement(thing, tag).text = text
             corners = ET.SubElement(thing, "bndbox")
-            for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), sample.corners(box), strict=True):
-                ET.SubElement(corners, tag).text = f"{value:.9f}".rstrip("0").rstrip(".")
+            for tag, text in zip(("xmin", "ymin", "xmax", "ymax"), corner_texts(sample.corners(box)), strict=True):
+                ET.SubElement(corners, tag).text = text
         ET.indent(root)
         return ET.tostring(root, encoding="unicode") + "\n"
 

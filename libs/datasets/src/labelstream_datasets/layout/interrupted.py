@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelstream.errors import Misconfigured
-from labelstream.values import Split, sha256_hex
+from labelstream.values import SPLITS, Split, sha256_hex
 from labelstream_datasets.layout.unpacking import Place, labels_digest
 
 FINISHED, UNFINISHED = ".finished", ".unfinished"
@@ -42,15 +42,18 @@ class LayingOut:
         """Whether everything is there."""
         return first_line(self.directory / FINISHED) == self._mark
 
-    def begin(self) -> dict[str, str]:
+    def begin(self, *, replace: bool) -> dict[str, str]:
         """Make the folder ready; return which archives are in it already, with the digests of their labels.
 
-        What was laid out here of another dataset goes. Raises Misconfigured when the folder holds anything else.
+        What was laid out here of another dataset goes when it may be replaced. Raises Misconfigured when it may not,
+        and when the folder holds anything else.
         """
         noted = self._noted()
         if noted is None:
+            self._require_room(replace=replace)
             self._clear()
             self.directory.mkdir(parents=True, exist_ok=True)
+        if not noted:
             (self.directory / UNFINISHED).write_text(f"{self._mark}\n")
         for split in self.splits:
             for kind in KINDS:
@@ -74,14 +77,23 @@ class LayingOut:
             return False
         return labels_digest(written) == labels
 
-    def keep_only(self, files: Collection[str]) -> None:
-        """Remove every image and label file but these: archives that were not whole left them."""
+    def others(self, files: Collection[str]) -> list[str]:
+        """Return what lies beside these image and label files."""
+        found: list[str] = []
         for split in self.splits:
             for kind in KINDS:
-                with os.scandir(self.directory / split / kind) as found:
-                    strays = [entry.path for entry in found if f"{split}/{kind}/{entry.name}" not in files]
-                for stray in strays:
-                    Path(stray).unlink()
+                with os.scandir(self.directory / split / kind) as entries:
+                    found += [f"{split}/{kind}/{entry.name}" for entry in entries]
+        return sorted(set(found) - set(files))
+
+    def remove(self, files: Collection[str]) -> None:
+        """Remove what lies among images and labels."""
+        for file in files:
+            path = self.directory / file
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def finish(self) -> None:
         """Say that everything is there."""
@@ -96,19 +108,33 @@ class LayingOut:
             first, *lines = (self.directory / UNFINISHED).read_text().split("\n")
         except FileNotFoundError:
             return None
+        if not lines and self._mark.startswith(first):
+            return {}  # it was being written: nothing was laid out yet
         whole = (line.rpartition(" ") for line in lines[:-1])  # the last one was being written, or is empty
         return {archive: labels for archive, _, labels in whole} if first == self._mark else None
 
-    def _clear(self) -> None:
-        if not self.directory.exists():
+    def _require_room(self, *, replace: bool) -> None:
+        """Raise Misconfigured when something lies here that must stay."""
+        if not self.directory.exists() or not any(self.directory.iterdir()):
             return
-        ours = any((self.directory / name).is_file() for name in (FINISHED, UNFINISHED))
-        if not ours and any(self.directory.iterdir()):
+        marks = [mark for name in (FINISHED, UNFINISHED) if (mark := first_line(self.directory / name)) is not None]
+        if not marks:
             raise Misconfigured(f"{self.directory} holds something that is no dataset of ours: name an empty directory")
-        for split in ("train", "val", "test"):
+        if not replace:
+            raise Misconfigured(
+                f"{self.directory} holds {_said(marks[0])}: name another directory, or replace that (`--replace`)"
+            )
+
+    def _clear(self) -> None:
+        for split in SPLITS:
             for kind in KINDS:
                 shutil.rmtree(self.directory / split / kind, ignore_errors=True)
             if (self.directory / split).is_dir() and not any((self.directory / split).iterdir()):
                 (self.directory / split).rmdir()
         for name in (DATA, MEDIA, UNFINISHED, FINISHED):  # marks last: without them it is a stranger's
             (self.directory / name).unlink(missing_ok=True)
+
+
+def _said(mark: str) -> str:
+    dataset, *splits = mark.split(" ")
+    return f"the dataset {dataset[:12]} ({', '.join(splits)})" if splits else "another dataset"

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from labelstream.blobs.checked import HINT
 from labelstream.errors import Rejected
 from labelstream.values import FileRef, sha256_hex
-from labelstream_datasets.archives.forwarding import erased
+from labelstream_datasets.archives.forwarding import Erased
 from labelstream_datasets.archives.tar_stream import TarStream
 from labelstream_datasets.layout.disk import write_file
 from labelstream_datasets.manifest import Row
@@ -91,11 +91,11 @@ class Unpacking:
         if found != self.archive.sha256:
             reason = f"{self.archive.key} has the digest {found}, not {self.archive.sha256}"
             raise Rejected("object.changed", reason, HINT)
-        lacking = {place.row.image: name for names in (self._images, self._labels) for name, place in names.items()}
+        lacking = {name: place.row for names in (self._images, self._labels) for name, place in names.items()}
         if lacking and self.rewritten and self._wrong is None:
-            raise erased(f"{len(lacking)} of the dataset's images, {min(lacking)} among them")
+            raise Erased(f"{min(lacking)} was erased since the dataset was built", list(lacking.values()))
         if lacking or self._wrong is not None:
-            what = f"can't be read: {self._wrong}" if self._wrong is not None else f"lacks {min(lacking.values())}"
+            what = f"can't be read: {self._wrong}" if self._wrong is not None else f"lacks {min(lacking)}"
             raise Rejected("dataset.archive_incomplete", f"{self.archive.key} {what}", "Build a new dataset.")
         return labels_digest(self.labels)
 

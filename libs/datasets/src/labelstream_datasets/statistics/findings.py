@@ -110,8 +110,21 @@ def _shares(figures: Statistics) -> Iterator[Finding]:
         if held.images and abs(held.got_images - held.asked) > OFF_SHARE
     ]
     if off:
-        text = f"The splits' shares of the images are not those of the options: {_listed(off)}. Media differ in size."
+        text = f"The splits' shares of the images are not those of the options: {_listed(off)}. {_why_off(figures)}"
         yield Finding(weight="look", rule="split.shares", text=text)
+
+
+def _why_off(figures: Statistics) -> str:
+    images = figures.total("images")
+    if figures.published:
+        return (
+            f"{figures.published:,} of {_count(images, 'image')} "
+            f"{'has' if figures.published == 1 else 'have'} a published split: the ratios apply to "
+            f"{images - figures.published:,}."
+        )
+    if figures.sources.alike:
+        return f"Among {_count(figures.sources.media, 'source')} chance decides much."
+    return "Each source is in one split as a whole, and they differ in size."
 
 
 def _tiny(figures: Statistics) -> Iterator[Finding]:
@@ -125,19 +138,37 @@ def _tiny(figures: Statistics) -> Iterator[Finding]:
 
 
 def _rest(figures: Statistics) -> Iterator[Finding]:
-    images = figures.total("images")
     if figures.missing:
         text = f"{_count(figures.missing, 'image')} could not be augmented, and so the dataset goes without."
         yield Finding(weight="look", rule="dataset.missing", text=text)
-    without = figures.total("without_boxes")
-    if images and without > EMPTY * images:
-        text = f"{without / images:.0%} of the images have no box."
-        yield Finding(weight="look", rule="images.empty", text=text)
+    if figures.erased:
+        are = "image of the dataset was" if figures.erased == 1 else "images of the dataset were"
+        text = (
+            f"{figures.erased:,} {are} erased since: counted among images and samples, but boxes and classes are "
+            "those of the others."
+        )
+        yield Finding(weight="look", rule="images.erased", text=text)
+    yield from _boxless(figures)
     losing = [one for one in figures.variants if one.of and one.boxes < (1 - LOST_BOXES) * one.of]
     if losing:
         worst = min(losing, key=lambda one: one.boxes / one.of)
         text = f"Augmenting loses many boxes: variant {worst.variant} keeps {worst.boxes / worst.of:.0%} of them."
         yield Finding(weight="look", rule="variants.lose_boxes", text=text)
+
+
+def _boxless(figures: Statistics) -> Iterator[Finding]:
+    images, without = figures.total("images") - figures.erased, figures.total("without_boxes")
+    if images > 0 and without == images:
+        text = "No image of the dataset has a box: a model can learn nothing from it."
+        yield Finding(weight="bad", rule="dataset.no_box", text=text)
+        return
+    if images > 0 and without > EMPTY * images:
+        text = f"{without / images:.0%} of the images have no box."
+        yield Finding(weight="look", rule="images.empty", text=text)
+    if figures.emptied:
+        have = "image has" if figures.emptied == 1 else "images have"
+        text = f"{figures.emptied:,} {have} no box left in the chosen classes and sizes: --drop-empty leaves them out."
+        yield Finding(weight="look", rule="images.emptied", text=text)
 
 
 def _trained(one: ClassFigures) -> tuple[int, int]:

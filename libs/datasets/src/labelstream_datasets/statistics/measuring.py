@@ -32,13 +32,18 @@ def measure(
     """
     columns = collect(originals, tables.samples_of(manifest))
     boxes = shapes.Boxes.of(columns)
+    splits = tables.splits_of(description, manifest)
+    images = sum(split.images for split in splits.values())
     figures = Statistics(
         dataset=description.id,
         project=description.project,
         cut=description.cut.offset,
         recipe=description.recipe,
         missing=description.missing,
-        splits=_splits(tables.splits_of(description, manifest), columns),
+        erased=images - len(columns.split),
+        published=description.published_images + description.listed_images,
+        emptied=description.emptied_images,
+        splits=_splits(splits, columns),
         classes=_classes(description, columns, boxes),
         boxes=shapes.box_figures(columns, boxes, train_side),
         sources=tables.sources_of(manifest, columns.medium_boxes),

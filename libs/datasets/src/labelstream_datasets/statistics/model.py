@@ -116,6 +116,7 @@ class Sources(Value):
     media: int
     top: tuple[SourceFigures, ...] = Field(description="those with the most images")
     half: int = Field(description="so many media make half of the images")
+    alike: bool = Field(False, description="whether all media have as many images")
 
 
 class ImageFigures(Value):
@@ -146,6 +147,9 @@ class Statistics(Value):
     cut: int = Field(description="offset of `annotation-events`, inclusive")
     recipe: Sha256
     missing: int = Field(description="images that could not be augmented")
+    erased: int = Field(0, description="images of the dataset that are known no more: boxes are counted without them")
+    published: int = Field(0, description="images whose split was published, by their producer or by lists")
+    emptied: int = Field(0, description="images that lost all their boxes to the classes and the smallest box")
     splits: dict[Split, SplitFigures]
     classes: tuple[ClassFigures, ...]
     boxes: BoxFigures

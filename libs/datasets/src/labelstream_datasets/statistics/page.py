@@ -16,13 +16,22 @@ MOST_PICTURED, MOST_LISTED = 12, 30  # pairs
 _NO_PICTURES: Mapping[str, bytes] = MappingProxyType({})
 
 
-def page(statistics: Statistics, sheet: Sheet | None = None, thumbs: Mapping[str, bytes] = _NO_PICTURES) -> str:
-    """Return the page; `sheet` and `thumbs` (image → JPEG, for pairs that look alike) are embedded in it."""
+def page(
+    statistics: Statistics,
+    sheet: Sheet | None = None,
+    thumbs: Mapping[str, bytes] = _NO_PICTURES,
+    name: str | None = None,
+) -> str:
+    """Return the page; `sheet` and `thumbs` (image → JPEG, for pairs that look alike) are embedded in it.
+
+    `name`: the one that the dataset is kept under.
+    """
     pictured = [pair for pair in statistics.duplicates.pairs if _seen(pair, thumbs)][:MOST_PICTURED]
     return render(
         "labelstream_datasets.statistics",
         "page.html",
         it=statistics,
+        name=name,
         splits=SPLITS,
         total={what: statistics.total(what) for what in ("images", "samples", "boxes", "without_boxes", "media")},
         shown=[one for one in statistics.classes if one.images],

@@ -50,6 +50,7 @@ def sources_of(manifest: Manifest, boxes: Mapping[str, int]) -> Sources:
         media=len(media),
         top=tuple(SourceFigures(medium=m, split=s, images=n, boxes=boxes.get(m, 0)) for m, s, n in media[:TOP]),
         half=int(np.searchsorted(running, running[-1] / 2)) + 1 if media else 0,
+        alike=bool(media) and media[0][2] == media[-1][2],
     )
 
 
