@@ -6,6 +6,9 @@ import contextlib
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +21,6 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from ultralytics.data.utils import check_det_dataset
 
 from labelstream.classes import ClassSchema
 from labelstream.labels import Box, yolo_lines
@@ -265,6 +267,18 @@ def test_what_an_original_turned_on_its_side_shows_is_measured_as_it_is_seen(tmp
 @pytest.mark.parametrize("split", SPLITS)
 def test_ultralytics_takes_an_export_of_one_split(split: Split, few: OnDisk, tmp_path: Path) -> None:
     export(few.folder, few.description, "yolo", tmp_path / "yolo", splits=[split])
-    found = check_det_dataset(str(tmp_path / "yolo/data.yaml"), autodownload=False)
+    # In a process of its own: ultralytics changes how Pillow opens images, for everybody.
+    read = (
+        "import json, sys; from ultralytics.data.utils import check_det_dataset; "
+        "print('FOUND', json.dumps(check_det_dataset(sys.argv[1], autodownload=False), default=str))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", read, tmp_path / "yolo/data.yaml"],
+        env={**os.environ, "YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "0", "YOLO_CONFIG_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout.partition("FOUND")[2])
     assert {found["train"], found["val"], found[split]} == {str(tmp_path / f"yolo/{split}/images")}
-    assert found["names"] == dict(enumerate(ODD))
+    assert found["names"] == {str(number): name for number, name in enumerate(ODD)}
