@@ -21,7 +21,7 @@ from labelstream.streams.amqp import encode
 from labelstream.streams.memory import MemoryBroker
 from labelstream.streams.message import Message
 from labelstream.values import FileRef, Position
-from labelstream_cli.gc.ages import age, parse_age, size
+from labelstream_cli.gc.ages import age, parse_age
 from labelstream_cli.running import CommandFailed
 from labelstream_datasets.archives.augmenting import Augmenting
 from labelstream_datasets.description import MANIFEST
@@ -363,10 +363,8 @@ def test_what_is_no_age_says_how_to_write_one(text: str) -> None:
         parse_age(text)
 
 
-def test_ages_and_sizes_are_told_briefly() -> None:
+def test_ages_are_told_briefly() -> None:
     assert [age(timedelta(seconds=seconds)) for seconds in (5, 90, 7200, 200_000)] == ["5 s", "1 min", "2 h", "2 d"]
-    assert [size(number) for number in (0, 999, 1000, 999_990, 3_400_000)] == ["0 B", "999 B", "1.0 kB", "1.0 MB",
-                                                                               "3.4 MB"]  # fmt: skip
 
 
 async def test_the_recipe_that_the_augmenter_was_set_back_to_is_in_use_before_it_says_anything(world: World) -> None:

@@ -199,10 +199,10 @@ async def test_a_dry_run_says_how_much_would_go_and_why_and_what_keeps_the_rest(
     assert f"of the older recipe {OLD[:12]}; no kept dataset needs them" in text
     assert "no receipt names them" in text
     assert "together 3" in text
-    assert "needed: 1 image (7 B), 2 archives (" in text
+    assert "needed: 1 image (7 bytes), 2 archives (" in text
     assert "the model m was made of it" in text
-    assert "1 object (7 B) that nothing refers to: not older than 7 d yet" in text
-    assert "jobs/ has 2 files (5 B), 1 file (2 B) of attempts that another took over" in text
+    assert "1 object (7 bytes) that nothing refers to: not older than 7 d yet" in text
+    assert "jobs/ has 2 files (5 bytes), 1 file (2 bytes) of attempts that another took over" in text
 
 
 async def test_a_doubt_is_told_in_the_place_of_a_plan(world: World) -> None:

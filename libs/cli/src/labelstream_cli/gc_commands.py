@@ -11,13 +11,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 
 from labelstream.blobs.ports import Blobs
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.service.health import Health
 from labelstream.streams.ports import Broker
 from labelstream_cli.gc import view
-from labelstream_cli.gc.ages import parse_age, size
+from labelstream_cli.gc.ages import parse_age
 from labelstream_cli.gc.survey import Rules, Survey, Surveyed
 from labelstream_cli.gc.sweeping import Swept, sweep
 from labelstream_cli.gc.view import count, lines, show, show_swept
@@ -114,7 +115,7 @@ def _delete(directory: Path, survey: Survey, found: list[Surveyed], *, yes: bool
     if not objects:
         return {}
     if not yes:
-        freed = size(sum(one.plan.size_bytes for one in found))
+        freed = decimal(sum(one.plan.size_bytes for one in found))
         typer.confirm(f"Remove {count(objects, 'object')} ({freed})? This can't be undone", abort=True)
     return run(_sweep(directory, survey, found, quiet=quiet))
 

@@ -1,4 +1,4 @@
-"""Ages and sizes, as people write and read them."""
+"""Ages, as people write and read them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import timedelta
 
 _AGE = re.compile(r"(\d+)\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_UNITS = ("kB", "MB", "GB", "TB", "PB")
 
 
 def parse_age(text: str) -> timedelta:
@@ -23,16 +22,3 @@ def age(span: timedelta) -> str:
     seconds = max(0, int(span.total_seconds()))
     unit = next((unit for unit in ("d", "h", "m") if seconds >= _SECONDS[unit]), "s")
     return f"{seconds // _SECONDS[unit]} {'min' if unit == 'm' else unit}"
-
-
-def size(size_bytes: int) -> str:
-    """Return such as `812 B`, `3.4 MB`."""
-    if size_bytes < 1000:
-        return f"{size_bytes} B"
-    value = float(size_bytes)
-    unit = ""
-    for unit in _UNITS:  # noqa: B007 -- the last one is what is meant
-        value /= 1000
-        if value < 999.95:
-            break
-    return f"{value:.1f} {unit}"

@@ -9,10 +9,11 @@ from itertools import groupby
 from typing import Any
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
-from labelstream_cli.gc.ages import age, size
+from labelstream_cli.gc.ages import age
 from labelstream_cli.gc.plan import Candidate, Tally
 from labelstream_cli.gc.roots import Why
 from labelstream_cli.gc.survey import Rules, Surveyed
@@ -77,18 +78,18 @@ def show(surveyed: Surveyed, rules: Rules, console: Console) -> None:
     else:
         console.print("  Nothing to remove.", style="green")
     if plan.young.objects and not plan.doubts:
-        young = f"{count(plan.young.objects, 'object')} ({size(plan.young.size_bytes)})"
+        young = f"{count(plan.young.objects, 'object')} ({decimal(plan.young.size_bytes)})"
         _note(console, f"{young} that nothing refers to: not older than {age(rules.grace)} yet")
     if surveyed.jobs.objects:
-        left = f"{count(surveyed.given_up.objects, 'file')} ({size(surveyed.given_up.size_bytes)})"
-        told = f"jobs/ has {count(surveyed.jobs.objects, 'file')} ({size(surveyed.jobs.size_bytes)})"
+        left = f"{count(surveyed.given_up.objects, 'file')} ({decimal(surveyed.given_up.size_bytes)})"
+        told = f"jobs/ has {count(surveyed.jobs.objects, 'file')} ({decimal(surveyed.jobs.size_bytes)})"
         _note(console, f"{told}, {left} of attempts that another took over: gc leaves them")
 
 
 def show_swept(swept: Swept, console: Console) -> None:
     """Print what became of a plan."""
     total = swept.total
-    told = f"{swept.project}: {count(total.objects, 'object')} removed ({size(total.size_bytes)})"
+    told = f"{swept.project}: {count(total.objects, 'object')} removed ({decimal(total.size_bytes)})"
     told += f", {count(len(swept.gone), 'object')} gone before" if swept.gone else ""
     console.print(told, style="green", markup=False, highlight=False)
     for key, why in list(swept.stayed.items())[:_KEPT_SHOWN]:
@@ -133,7 +134,9 @@ def count(number: int, noun: str) -> str:
 def _show_kept(surveyed: Surveyed, console: Console) -> None:
     staying: Mapping[str, Tally] = surveyed.plan.staying
     parts = [
-        f"{count(tally.objects, kind)} ({size(tally.size_bytes)})" for kind, tally in staying.items() if tally.objects
+        f"{count(tally.objects, kind)} ({decimal(tally.size_bytes)})"
+        for kind, tally in staying.items()
+        if tally.objects
     ]
     if parts:
         _note(console, f"needed: {', '.join(parts)}")
@@ -151,14 +154,14 @@ def _table(found: Sequence[Group]) -> Table:
     total = Tally(sum(len(one.candidates) for one in found), sum(one.size_bytes for one in found))
     table.add_column("  would go", no_wrap=True, footer="  together")
     table.add_column("number", justify="right", no_wrap=True, footer=f"{total.objects:,}")
-    table.add_column("size", justify="right", no_wrap=True, footer=size(total.size_bytes))
+    table.add_column("size", justify="right", no_wrap=True, footer=decimal(total.size_bytes))
     table.add_column("oldest", no_wrap=True)
     table.add_column("newest", no_wrap=True)
     table.add_column("why", ratio=1)
     for one in found:
         days = [f"{moment:%Y-%m-%d}" for moment in one.span]
         number = f"{len(one.candidates):,}"
-        table.add_row(f"  {one.why.kind}s", number, size(one.size_bytes), *days, escape(one.reason))
+        table.add_row(f"  {one.why.kind}s", number, decimal(one.size_bytes), *days, escape(one.reason))
     return table
 
 
