@@ -35,7 +35,7 @@ from trainer.domain import JobBook
 from trainer.handler import NAME, REQUESTS, Decider
 from trainer.recipe import TrainingRecipe
 from trainer.settings import TrainerGroup
-from trainer.worker import QUEUE
+from trainer.orders import QUEUE
 
 SHAPES = (Box(class_id=0, x=0.5, y=0.5, w=0.2, h=0.2),)
 LABELS = labels_digest(SHAPES)

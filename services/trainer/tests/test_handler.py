@@ -22,7 +22,7 @@ from trainer.domain import retry_id
 from trainer.engine.contract import Progress
 from trainer.handler import NAME, REQUESTS
 from trainer.settings import TrainerGroup
-from trainer.worker import PROGRESS, QUEUE, TrainingLeft
+from trainer.orders import PROGRESS, QUEUE, TrainingLeft
 
 METRICS = Metrics(map50=0.9, map50_95=0.7, precision=0.9, recall=0.8, images=5)
 TOO_FEW = ("train", "val", "test", "test")

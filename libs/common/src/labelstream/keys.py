@@ -101,3 +101,13 @@ def device(name: str) -> str:
 def view_snapshot(version: int) -> str:
     """The key of the newest copy of the annotation view, in the form that `version` names."""
     return f"views/annotations/v{version}.sqlite"
+
+
+def job_cancel(project: str, job_id: str) -> str:
+    """The key of the mark that somebody wants a job to end."""
+    return job(project, job_id, "cancel.json")
+
+
+def weights(project: str, name: str, file: str) -> str:
+    """The key of a file of imported weights: `weights.json` (what they are), `weights.safetensors`, `architecture.json`."""
+    return f"{project}/weights/{name}/{file}"

@@ -29,9 +29,10 @@ from labelstream_datasets.building.following import follow_batches
 from labelstream_datasets.building.index import BatchIndex
 from trainer.domain import JobBook
 from trainer.handler import NAME, Decider
+from trainer.orders import QUEUE
 from trainer.recipe import load_recipe
 from trainer.settings import TrainerSettings
-from trainer.worker import QUEUE, TrainingWork
+from trainer.worker import TrainingWork
 
 
 async def decide(settings: TrainerSettings, health: Health) -> None:

@@ -34,11 +34,11 @@ from labelstream_datasets.loading import load_description, load_reference
 from trainer.check import Minimum, Refusal, check, warnings
 from trainer.domain import JobBook, JobState, job_id
 from trainer.engine.contract import Progress
+from trainer.orders import PROGRESS, QUEUE, TrainingLeft, TrainingOrder
 from trainer.policy import Cut, due
 from trainer.recipe import TrainingRecipe
 from trainer.requests import read_request
 from trainer.settings import TrainerGroup
-from trainer.worker import PROGRESS, QUEUE, TrainingLeft, TrainingOrder
 
 NAME = "trainer"
 REQUESTS = "requests.trainer"

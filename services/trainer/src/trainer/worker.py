@@ -12,36 +12,14 @@ import structlog
 
 from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected
-from labelstream.events.training import DatasetRef, Metrics
 from labelstream.jobs.worker import Attempt, TryAgain
 from labelstream.service.health import Health
-from labelstream.values import FileRef, Value
 from labelstream_datasets.layout.materialise import materialise
 from trainer.engine.contract import ARCHITECTURE, WEIGHTS, Progress, TrainingSpec
 from trainer.engine.process import EngineFailedError, run_training
-from trainer.recipe import TrainingRecipe
-
-QUEUE = "jobs.train"
-PROGRESS = "progress.json"  # a list of Progress, one for each epoch of the attempt
+from trainer.orders import PROGRESS, TrainingLeft, TrainingOrder
 
 log = structlog.get_logger()
-
-
-class TrainingOrder(Value):
-    """What a training job asks for."""
-
-    dataset: DatasetRef
-    recipe: TrainingRecipe
-
-
-class TrainingLeft(Value):
-    """What a finished attempt leaves for the decider."""
-
-    weights: FileRef
-    architecture: FileRef
-    best_epoch: int
-    validation: Metrics
-    test: Metrics
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from labelstream.events.training import (
     TrainingFailed,
     TrainingFinished,
     TrainingProgressed,
+    TrainingRecovered,
     TrainingRequested,
     TrainingStarted,
 )
@@ -23,6 +24,7 @@ EVENTS: tuple[type[Event], ...] = (
     TrainingRequested,
     TrainingStarted,
     TrainingProgressed,
+    TrainingRecovered,
     TrainingFinished,
     TrainingFailed,
     TrainingCancelled,

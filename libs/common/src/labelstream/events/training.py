@@ -20,6 +20,13 @@ class DatasetRef(Value):
     test_images: int
 
 
+class Interval(Value):
+    """Where a figure lies with 95 % confidence, by bootstrap over the images."""
+
+    low: float
+    high: float
+
+
 class Metrics(Value):
     """Detection metrics on one split."""
 
@@ -29,6 +36,25 @@ class Metrics(Value):
     recall: float
     images: int
     per_class: dict[str, float] = Field(default_factory=dict, description="mAP50-95 of each class")
+    map50_interval: Interval | None = None
+    map50_95_interval: Interval | None = None
+
+
+class WeightsRef(Value):
+    """A network's weights in the data bucket, and what the network is."""
+
+    id: str = Field(description="of whose they are: digest of imported weights, or a model's id")
+    weights: FileRef = Field(description="safetensors")
+    architecture: FileRef = Field(description="JSON: the model yaml, image size and class names")
+
+
+class ChampionMetrics(Value):
+    """The model in service when a job ended, measured on the job's own test images in the same run."""
+
+    model: str
+    test: Metrics
+    difference: float = Field(description="mAP50 of the new weights less the champion's, on the same images")
+    difference_interval: Interval | None = None
 
 
 class TrainingEvent(Event):
@@ -44,10 +70,13 @@ class TrainingRequested(TrainingEvent):
 
     type: ClassVar[str] = "training.requested"
 
-    cause: Literal["policy", "request"]
+    cause: Literal["policy", "schedule", "request"]
     dataset: DatasetRef
     recipe: dict[str, Any] = Field(description="the training recipe, as data")
     recipe_digest: Sha256
+    initial: WeightsRef | None = Field(None, description="imported weights to begin with; null: from scratch")
+    retry_of: str | None = Field(None, description="the job that ended without success, and is done again")
+    warnings: tuple[str, ...] = Field((), description="what the dataset lacks, though not so much as to refuse it")
 
 
 class TrainingStarted(TrainingEvent):
@@ -72,6 +101,23 @@ class TrainingProgressed(TrainingEvent):
     map50_95: float = Field(description="on the validation split")
     seconds: float = Field(description="since the attempt began")
     eta_s: float
+    images_per_s: float | None = Field(None, description="of the epoch's training part")
+    memory_bytes: int | None = Field(None, description="the most held so far: of the accelerator, else of the process")
+    batch: int | None = None
+    learning_rate: float | None = Field(None, description="at the end of the epoch")
+
+
+class TrainingRecovered(TrainingEvent):
+    """Something went wrong in an attempt, and it went on by itself from the last good checkpoint."""
+
+    type: ClassVar[str] = "training.recovered"
+
+    attempt: int
+    epoch: int = Field(description="epochs that stand; the training goes on after them")
+    rule: str = Field(description="out-of-memory, not-finite, checkpoint-damaged, disk-full or engine-died")
+    reason: str
+    batch: int | None = Field(None, description="from now on")
+    learning_rate_scale: float = Field(1.0, description="from now on, of the recipe's rate")
 
 
 class TrainingFinished(TrainingEvent):
@@ -86,6 +132,12 @@ class TrainingFinished(TrainingEvent):
     best_epoch: int
     validation: Metrics
     test: Metrics
+    epochs: int | None = Field(None, description="trained; fewer than the recipe's when patience ended it")
+    seconds: float | None = Field(None, description="of the attempt that finished")
+    evaluation: FileRef | None = Field(None, description="JSON: test metrics per class and slice, confusion matrix")
+    report: FileRef | None = Field(None, description="one HTML page without outer references")
+    card: FileRef | None = Field(None, description="the model card, Markdown")
+    champion: ChampionMetrics | None = None
 
 
 class TrainingFailed(TrainingEvent):
@@ -103,4 +155,9 @@ class TrainingCancelled(TrainingEvent):
 
     type: ClassVar[str] = "training.cancelled"
 
-    attempt: int
+    attempt: int = Field(description="0: nobody had begun")
+    reason: str = ""
+    weights: FileRef | None = Field(None, description="of the best epoch so far, if one had ended; safetensors")
+    architecture: FileRef | None = None
+    best_epoch: int | None = None
+    validation: Metrics | None = Field(None, description="of the best epoch so far")

@@ -1,0 +1,1 @@
+"""How good a detector is: average precision over matched boxes, with intervals. Needs numpy alone."""
