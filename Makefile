@@ -28,6 +28,15 @@ $(READY): $(REQUIREMENTS) constraints.txt overrides.txt $(wildcard */*/pyproject
 .PHONY: env
 env: $(READY)  ## create the virtual environment, with every version pinned
 
+MLFLOW_READY := .venv/mlflow/.ready
+$(MLFLOW_READY): requirements-mlflow.txt | $(READY)
+	$(UV) venv --quiet --clear --python $(PY) .venv/mlflow
+	$(UV_ENV) $(UV) pip install --quiet --no-deps --python .venv/mlflow/bin/python -r requirements-mlflow.txt
+	@touch $@
+
+.PHONY: mlflow
+mlflow: $(MLFLOW_READY)  ## install an MLflow server for the stack, some 300 MB, in an environment of its own
+
 .PHONY: system
 system:  ## install RabbitMQ when it is missing (Debian and Ubuntu)
 	@deploy/local/install-rabbitmq
@@ -37,7 +46,7 @@ demo: $(READY) system  ## from annotations to a served detection, on drawn scene
 	$(STACK) demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
 
 .PHONY: test
-test: $(READY) system  ## every test, on a real broker and a real store
+test: $(MLFLOW_READY) system  ## every test, on a real broker and a real store
 	$(PY) -m pytest -n 2 --no-loadscope-reorder
 
 .PHONY: chaos
@@ -53,8 +62,8 @@ lint: $(READY)  ## formatting, lint rules, import directions, types
 	.venv/bin/mypy
 
 .PHONY: up
-up: $(READY) system  ## start the embedded stack and leave it running
-	$(STACK) up
+up: $(READY) $(if $(MLFLOW),$(MLFLOW_READY)) system  ## start the embedded stack and leave it running (MLFLOW=1: with an MLflow server)
+	$(STACK) up $(if $(MLFLOW),--mlflow)
 
 .PHONY: down
 down:  ## stop the embedded stack; its data stay
@@ -84,3 +93,8 @@ constraints: $(READY)  ## pin what new requirements bring (UPGRADE=1: pin everyt
 		$(if $(UPGRADE),,-c constraints.txt) $(REQUIREMENTS) > .venv/pins.txt
 	{ echo "# Every version that Labelstream is built and tested with. Made by \`make constraints\`."; \
 		grep -v '^-e ' .venv/pins.txt | sed -E 's/(==[^+ ]+)\+[^ ]+/\1/'; } > constraints.txt
+	echo mlflow > .venv/mlflow.in
+	$(UV_ENV) $(UV) pip compile --quiet --no-header --no-annotate --overrides overrides-mlflow.txt \
+		$(if $(UPGRADE),,-c requirements-mlflow.txt) .venv/mlflow.in > .venv/pins.txt
+	{ sed '/^[^#]/,$$d' requirements-mlflow.txt; cat .venv/pins.txt; } > .venv/mlflow.txt
+	mv .venv/mlflow.txt requirements-mlflow.txt

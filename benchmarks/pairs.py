@@ -27,6 +27,7 @@ class Contest:
     amount: float  # how much work one run does
     unit: str  # of the amount, such as "messages"
     ratio: Ratio = "ratio_to_ceiling"
+    warm_up: bool = True  # False where one run takes minutes, and the first is like any other
 
     def __post_init__(self) -> None:
         if not self.others or OURS in self.others:
@@ -71,13 +72,13 @@ def ratio_of(ratio: Ratio, seconds: Mapping[str, float]) -> float:
 
 
 async def measure(contest: Contest, pairs: int, told: Callable[[str], None] = lambda _: None) -> Result:
-    """Warm every side up once, then run `pairs` rounds; who goes first changes from round to round."""
+    """Warm every side up once, if need be, then run `pairs` rounds; who goes first changes from round to round."""
     if pairs < 1:
         raise ValueError("at least one round is needed")
     sides = {OURS: contest.ours, **contest.others}
     rounds = []
-    for number in range(pairs + 1):
+    for number in range(0 if contest.warm_up else 1, pairs + 1):
         told(f"{contest.name}: round {number} of {pairs}" if number else f"{contest.name}: warm-up")
         order = list(sides) if number % 2 else list(sides)[::-1]
         rounds.append({side: await sides[side]() for side in order})
-    return Result(contest, tuple(rounds[1:]))
+    return Result(contest, tuple(rounds[-pairs:]))

@@ -13,7 +13,7 @@ from labelstream.values import Value
 from labelstream_yolo.child import Engine, EngineCancelledError, EngineFailedError
 
 ENGINE = """
-import os, signal, sys, time
+import errno, os, signal, sys, time
 from pathlib import Path
 from labelstream.values import Value
 from labelstream_yolo.engine import EngineFailure, run_engine
@@ -31,6 +31,11 @@ def work(spec):
     if spec.do == "fail":
         print("last words")
         raise EngineFailure("too-small", "2 images, 3 are needed")
+    if spec.do == "fill":
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "weights")
+        except OSError as error:
+            raise RuntimeError("could not save") from error
     if spec.do == "break":
         raise KeyError("left")
     if spec.do == "die":
@@ -95,6 +100,21 @@ async def test_a_failure_names_its_rule_and_reason_and_shows_the_log(engine):
 async def test_an_unforeseen_error_is_told_with_its_type(engine):
     with pytest.raises(EngineFailedError, match="engine-error: KeyError: 'left'"):
         await engine("break").run()
+
+
+async def test_a_full_disk_is_told_with_path_and_numbers_however_deep_it_lies(engine):
+    with pytest.raises(
+        EngineFailedError, match=r"disk-full: No space left on device: weights; \d+ of \d+ bytes are free"
+    ):
+        await engine("fill").run()
+
+
+@pytest.mark.parametrize("file", ["failure.unfinished", "spec.json"])
+async def test_a_disk_so_full_that_nothing_can_be_said_there_is_told_all_the_same(engine, tmp_path, file):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / file).symlink_to("/dev/full")
+    with pytest.raises(EngineFailedError, match=r"disk-full: No space left on device: .*out.*bytes are free"):
+        await engine("fill").run()
 
 
 async def test_a_killed_engine_is_told_apart_from_a_failed_one(engine):

@@ -21,6 +21,12 @@ from pathlib import Path
 from labelstream_yolo.offline import prepare_ultralytics
 out = Path(sys.argv[1])
 prepare_ultralytics(out / "ultralytics", threads=1)
+try:
+    import albumentations
+except ImportError:
+    pass
+else:
+    raise SystemExit("ultralytics would have changed images by itself")
 import torch
 from labelstream_yolo.architecture import read_architecture
 from labelstream_yolo.weights import build_model, load_model, read_metadata, save_weights
@@ -54,6 +60,14 @@ boxes = torch.tensor([[0, 0, 10, 10], [1, 1, 11, 11], [20, 20, 30, 30], [0, 0, 1
 scores = torch.tensor([0.8, 0.9, 0.3, 0.7])
 assert suppress(boxes, scores, 0.5).tolist() == [1, 2]
 assert torchvision.ops.nms(boxes, scores, 0.5).tolist() == [1, 2]
+
+(out / "full.unfinished").symlink_to("/dev/full")
+try:
+    save_weights(model, out / "full.safetensors")
+except OSError as error:
+    assert "No space left" in str(error)
+else:
+    raise SystemExit("weights were written where there is no room")
 print("all held")
 """
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from labelstream import keys
 from labelstream.blobs.leases import Leases
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.classes import ClassSchema
@@ -17,8 +20,7 @@ from labelstream.events.annotation import Annotation, AnnotationSettled, ImageRe
 from labelstream.events.base import TRAINING_EVENTS
 from labelstream.events.batch import BatchAugmented, Member, Range, Variant
 from labelstream.events.envelope import Envelope
-from labelstream.events.training import TrainingEvent
-from labelstream.jobs.desk import Desk
+from labelstream.events.training import TrainingEvent, WeightsRef
 from labelstream.jobs.memory import MemoryJobQueue
 from labelstream.jobs.ports import Job, JobQueue
 from labelstream.jobs.worker import Worker
@@ -28,14 +30,18 @@ from labelstream.service.health import Health
 from labelstream.streams.amqp import decode
 from labelstream.streams.journal import Journal
 from labelstream.streams.memory import MemoryBroker
-from labelstream.values import FileRef, Position, Split, sha256_hex
+from labelstream.training_requests import read_answer
+from labelstream.trainings import JobBook
+from labelstream.values import FileRef, Position, Split, digest_of, sha256_hex
 from labelstream.view import AnnotationView
 from labelstream_datasets.building.index import BatchIndex
-from trainer.domain import JobBook
+from trainer.domain import Champions
 from trainer.handler import NAME, REQUESTS, Decider
+from trainer.orders import QUEUE, CancelMark
+from trainer.parts import Parts
+from trainer.policy import Policy
 from trainer.recipe import TrainingRecipe
 from trainer.settings import TrainerGroup
-from trainer.orders import QUEUE
 
 SHAPES = (Box(class_id=0, x=0.5, y=0.5, w=0.2, h=0.2),)
 LABELS = labels_digest(SHAPES)
@@ -84,32 +90,41 @@ class Trainer:
     view: AnnotationView
     settings: TrainerGroup = field(default_factory=lambda: TrainerGroup(min_new=0))
     projects: tuple[str, ...] = ("default",)
+    classes: tuple[str, ...] = ("car",)
     broker: MemoryBroker = field(default_factory=MemoryBroker)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     queue: MemoryJobQueue = field(default_factory=MemoryJobQueue)
     index: BatchIndex = field(default_factory=BatchIndex)
     health: Health = field(default_factory=Health)
+    champions: Champions = field(default_factory=Champions)
+    recipe: TrainingRecipe = field(default_factory=TrainingRecipe)
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     async def started(self, queue: JobQueue | None = None) -> Decider:
         """Start a decider, as after a crash: it knows what the stream says."""
         for project in self.projects:
-            await record_schema(self.blobs, project, ClassSchema(name="cars", classes=("car",)))
-        book = JobBook()
+            await record_schema(self.blobs, project, ClassSchema(name="cars", classes=self.classes))
+        book = JobBook(keep_epochs=False)
         journal = Journal(self.broker, TRAINING_EVENTS, [NAME], book.fold, self.health)
         await journal.open()
-        return Decider(
-            journal=journal,
-            book=book,
+        parts = Parts(
             view=self.view,
-            index=self.index,
+            journal=journal,
             queue=queue or self.queue,
-            desk=Desk(self.queue, Leases(self.blobs, NAME), self.blobs),
             blobs=self.blobs,
-            recipe=TrainingRecipe(),
+            own=self.settings,
             projects=self.projects,
-            settings=self.settings,
+            policy=Policy.of(self.settings),
+            recipe=self.recipe,
             health=self.health,
+            book=book,
+            index=self.index,
+            champions=self.champions,
         )
+        decider = parts.decider()
+        decider.deciding.caught_up = True
+        decider.deciding.now = lambda: self.now
+        return decider
 
     def annotate(self, splits: Sequence[Split] = ENOUGH, project: str = "default") -> int:
         """Have one image for each of `splits` validated and augmented; return the last offset."""
@@ -123,14 +138,38 @@ class Trainer:
         self.view.commit()
         return last
 
-    async def ask(self, cut: int, project: str = "default") -> None:
-        """Ask for a training by hand."""
-        await self.queue.put(REQUESTS, Job(project=project, id=f"{project} up to {cut}", payload={"cut": cut}))
+    async def put(self, payload: dict[str, Any], project: str = "default") -> str:
+        """Ask for something by hand; return where the answer is awaited."""
+        answer = uuid.uuid4().hex
+        job = Job(project=project, id=digest_of([project, payload]), payload={**payload, "answer": answer})
+        await self.queue.put(REQUESTS, job)
+        return answer
 
-    async def ask_on(self, description: FileRef) -> None:
+    async def ask(self, cut: int, project: str = "default") -> str:
+        """Ask for a training by hand."""
+        return await self.put({"cut": cut}, project)
+
+    async def ask_on(self, description: FileRef) -> str:
         """Ask for a training on a stored dataset."""
-        payload = {"dataset": description.model_dump()}
-        await self.queue.put(REQUESTS, Job(project="default", id=f"on {description.key}", payload=payload))
+        return await self.put({"dataset": description.model_dump()})
+
+    async def answered(self, answer: str, project: str = "default") -> tuple[str, str | None, str]:
+        """What was answered: the outcome, the job and the reason."""
+        found = await read_answer(self.blobs, project, answer)
+        assert found is not None
+        return found.outcome, found.job, found.reason
+
+    async def mark(self, job: str) -> str:
+        """The reason in a job's cancel mark."""
+        found = await self.blobs.get(keys.job_cancel("default", job))
+        return CancelMark.model_validate_json(found.data).reason
+
+    async def import_weights(self, name: str, weights: bytes) -> None:
+        """Store weights under a name, as an import does."""
+        ref = WeightsRef(
+            id=sha256_hex(weights), weights=FileRef.of("w", weights), architecture=FileRef.of("a", b"architecture")
+        )
+        await self.blobs.put(keys.weights("default", name, "weights.json"), ref.model_dump_json().encode())
 
     async def waiting_requests(self) -> int:
         """Count the requests that a decider which starts now would find."""

@@ -26,17 +26,49 @@ def test_nothing_to_train_on_is_refused() -> None:
     assert "val has 0 images" in refused.reason
 
 
+def test_a_class_without_training_images_is_refused_by_name_with_the_numbers() -> None:
+    description = _described(train=10, val=5, test=5).model_copy(update={"counts": _counts({0: 9, 1: 2}, {0: 4})})
+    assert check(description) == Refusal(
+        "dataset.class_too_small", "the class person has 0 training images and needs 1: 1 missing"
+    )
+    some = check(description, Minimum(train_images_per_class=3))
+    assert some is not None
+    assert some.reason == (
+        "the class truck has 2 training images and needs 3: 1 missing; "
+        "the class person has 0 training images and needs 3: 3 missing"
+    )
+    assert check(description, Minimum(train_images_per_class=0)) is None
+
+
+def test_a_small_dataset_that_also_lacks_a_class_is_refused_with_all_that_is_missing() -> None:
+    assert check(_described(train=3, val=1, test=4), Minimum(train_images_per_class=4)) == Refusal(
+        "dataset.too_small",
+        "test has 4 images and needs 5: 1 missing; "
+        "the class car has 3 training images and needs 4: 1 missing; "
+        "the class truck has 3 training images and needs 4: 1 missing; "
+        "the class person has 3 training images and needs 4: 1 missing",
+    )
+
+
 def test_a_class_that_can_not_be_learned_or_measured_is_a_warning() -> None:
-    counts: dict[Split, SplitCount] = {
-        "train": SplitCount(media=1, images=1, class_images={0: 1}),
-        "test": SplitCount(media=1, images=1, class_images={1: 1}),
+    description = _described().model_copy(update={"counts": _counts({0: 1, 2: 5}, {1: 1, 2: 3})})
+    assert warnings(description) == (
+        "the class car has no test image, and 1 training images",
+        "the class truck has no training image, and 1 test images",
+    )
+
+
+def _counts(train: dict[int, int], test: dict[int, int]) -> dict[Split, SplitCount]:
+    """Enough of everything, with so many images of each class."""
+    return {
+        "train": SplitCount(media=9, images=9, class_images=train),
+        "val": SplitCount(media=5, images=5),
+        "test": SplitCount(media=5, images=5, class_images=test),
     }
-    description = _described().model_copy(update={"counts": counts})
-    assert warnings(description) == ["truck has no training image", "car has no test image"]
 
 
 def _described(**images: int) -> DatasetDescription:
-    """A dataset with so many images in each split, each of its own medium."""
+    """A dataset with so many images in each split, each of its own medium, and of every class."""
     return DatasetDescription(
         id="d" * 64,
         project="default",
@@ -44,7 +76,9 @@ def _described(**images: int) -> DatasetDescription:
         class_schema=ClassSchema(name="scenes", classes=("car", "truck", "person")),
         recipe="a" * 64,
         counts={
-            split: SplitCount(media=images[split], images=images[split])
+            split: SplitCount(
+                media=images[split], images=images[split], class_images=dict.fromkeys(range(3), images[split])
+            )
             for split in ("train", "val", "test")
             if split in images
         },

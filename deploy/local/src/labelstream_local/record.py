@@ -10,6 +10,7 @@ from pathlib import Path
 
 from labelstream_local import ports
 from labelstream_local.layout import Layout
+from labelstream_local.mlflow import MLFLOW
 from labelstream_local.rabbitmq import RabbitPorts, find_rabbitmq
 from labelstream_local.seaweedfs import WeedPorts
 from labelstream_local.secret_files import write_private
@@ -27,6 +28,7 @@ class Record:
     schemas: dict[str, str] = field(default_factory=dict)  # project → class schema
     told: dict[str, dict[str, str]] = field(default_factory=dict)  # service → variables that override the table
     services: tuple[str, ...] = ()  # those that were started
+    on_request: tuple[str, ...] = ()  # servers that were asked for
     pids: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -43,12 +45,16 @@ class Record:
         chosen = known["ports"]
         return cls(
             ports=StackPorts(
-                RabbitPorts(**chosen["rabbitmq"]), WeedPorts(**chosen["seaweedfs"]), dict(chosen["services"])
+                RabbitPorts(**chosen["rabbitmq"]),
+                WeedPorts(**chosen["seaweedfs"]),
+                dict(chosen["services"]),
+                chosen.get(MLFLOW, 0),  # 0: chosen with the next start
             ),
             projects=tuple(known["projects"]),
             schemas=dict(known.get("schemas", {})),
             told={service: dict(variables) for service, variables in known.get("told", {}).items()},
             services=tuple(known["services"]),
+            on_request=tuple(known.get("on_request", ())),
             pids=dict(known["pids"]),
             versions=dict(known["versions"]),
         )
@@ -79,6 +85,7 @@ def settle_ports(known: StackPorts | None) -> StackPorts:
         RabbitPorts(**settled(old_rabbit, RabbitPorts.__dataclass_fields__, ports.is_free)),
         WeedPorts(**settled(old_weed, WeedPorts.__dataclass_fields__, ports.with_twin_free)),
         settled(dict(known.services) if known else {}, NAMES, ports.is_free),
+        settled({MLFLOW: known.mlflow} if known and known.mlflow else {}, [MLFLOW], ports.is_free)[MLFLOW],
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from labelstream_local.layout import Layout
+from labelstream_local.mlflow import MLFLOW
 from labelstream_local.ports import HOST
 from labelstream_local.process import Command
 from labelstream_local.rabbitmq import USERNAME, RabbitPorts
@@ -36,6 +37,7 @@ class StackPorts:
     rabbitmq: RabbitPorts
     seaweedfs: WeedPorts
     services: Mapping[str, int]
+    mlflow: int
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Context:
     ports: StackPorts
     projects: tuple[str, ...]
     schemas: Mapping[str, str] = field(default_factory=dict)  # project → a shipped class schema, or the path of one
+    servers: tuple[str, ...] = ()  # that were asked for beside those that the services need
 
     def schema(self, project: str) -> str:
         """Return the class schema of a project."""
@@ -57,8 +60,9 @@ class Context:
         return str(self.secrets.path(name))
 
     def url(self, service: str) -> str:
-        """Where a service answers HTTP."""
-        return f"http://{HOST}:{self.ports.services[service]}"
+        """Where a service answers HTTP, or a server that was asked for."""
+        port = self.ports.mlflow if service == MLFLOW else self.ports.services[service]
+        return f"http://{HOST}:{port}"
 
 
 Variables = dict[str, str]
@@ -106,8 +110,9 @@ def _input(context: Context, project: str) -> Mapping[str, object]:
     }
 
 
-def _trainer(_: Context) -> Variables:
-    return {"LABELSTREAM_TRAINER__WORKER": "local"}
+def _trainer(context: Context) -> Variables:
+    mirror = {"LABELSTREAM_TRAINER__MLFLOW_URL": context.url(MLFLOW)} if MLFLOW in context.servers else {}
+    return {"LABELSTREAM_TRAINER__WORKER": "local", **mirror}
 
 
 def _exporter(context: Context) -> Variables:
@@ -142,6 +147,7 @@ SERVICES = (
     Service("inference", ("inference",), _inference, ("model",)),
 )
 SERVERS = ("rabbitmq", "seaweedfs")
+ON_REQUEST = (MLFLOW,)  # servers that no service needs
 BY_NAME = {service.name: service for service in SERVICES}
 NAMES = tuple(BY_NAME)
 

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from labelstream.service.settings import BrokerSettings, StoreSettings
 from labelstream_local.layout import Layout
+from labelstream_local.mlflow import MLFLOW, MlflowServer
 from labelstream_local.process import StartFailed, marked_processes, stop_marked
 from labelstream_local.rabbitmq import RabbitServer
 from labelstream_local.record import Record, merged, settle_ports, versions, with_pids
 from labelstream_local.reports import ask
 from labelstream_local.seaweedfs import WeedServer, remove_sockets
 from labelstream_local.secrets_store import BROKER_PASSWORD, SecretStore
-from labelstream_local.services import BY_NAME, NAMES, SERVERS, Context, command_of
+from labelstream_local.services import BY_NAME, NAMES, ON_REQUEST, SERVERS, Context, command_of
 from labelstream_local.starting import Check, Progress, start_programs, stop_programs
 from labelstream_local.supervisor import Program, Supervisor
 
@@ -31,10 +32,16 @@ class Options:
 
     services: tuple[str, ...] = NAMES
     servers: tuple[str, ...] = SERVERS  # fewer only where no service needs the other
+    mlflow: bool = False  # an MLflow server too, and the trainer mirrors to it
     projects: tuple[str, ...] = ("default",)
     schemas: Mapping[str, str] = field(default_factory=dict)  # project → a shipped class schema, or the path of one
     told: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # service → variables; see record.merged
     within_s: float = 180.0  # how long each program may take to come up
+
+    @property
+    def on_request(self) -> tuple[str, ...]:
+        """The servers that are wanted though no service needs them."""
+        return (MLFLOW,) if self.mlflow else ()
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,8 @@ class Stack:
     @property
     def context(self) -> Context:
         """What the table of services draws on."""
-        return Context(self.layout, self.secrets, self.record.ports, self.record.projects, self.record.schemas)
+        record = self.record
+        return Context(self.layout, self.secrets, record.ports, record.projects, record.schemas, record.on_request)
 
     @property
     def rabbitmq(self) -> RabbitServer:
@@ -66,6 +74,11 @@ class Stack:
     def seaweedfs(self) -> WeedServer:
         """The object store's server."""
         return WeedServer(self.layout.data("seaweedfs"), self.record.ports.seaweedfs, self.secrets.store_keys())
+
+    @property
+    def mlflow(self) -> MlflowServer:
+        """The MLflow server, if one was asked for."""
+        return MlflowServer(self.layout.data(MLFLOW), self.record.ports.mlflow)
 
     @property
     def broker(self) -> BrokerSettings:
@@ -83,7 +96,7 @@ class Stack:
         return Supervisor(self.layout)
 
     def url(self, service: str) -> str:
-        """Where a service answers HTTP."""
+        """Where a service answers HTTP, or a server that was asked for."""
         return self.context.url(service)
 
     def kill(self, program: str) -> int:
@@ -144,7 +157,7 @@ def _running(layout: Layout) -> Stack | None:
 
 
 def _joined(stack: Stack, options: Options) -> Stack:
-    missing = set(options.services) - set(stack.services)
+    missing = {*options.services, *options.on_request} - {*stack.services, *stack.record.on_request}
     foreign = set(options.projects) - set(stack.record.projects)
     changed = {p for p, schema in options.schemas.items() if stack.record.schemas.get(p) != schema}
     if foreign or changed or merged(stack.record.told, options.told) != stack.record.told:
@@ -165,6 +178,7 @@ def _started(layout: Layout, options: Options, progress: Progress) -> Stack:
         schemas={**(known.schemas if known else {}), **options.schemas},
         told=merged(known.told if known else {}, options.told),
         services=options.services,
+        on_request=options.on_request,
         versions=versions(),
     )
     stack = Stack(layout, record, SecretStore.of(layout))
@@ -190,6 +204,8 @@ def _programs(stack: Stack, options: Options) -> Iterator[Program]:
         yield Program(node, 10, autostart=True)
     if "seaweedfs" in options.servers:
         yield Program(stack.seaweedfs.prepare(), 10, autostart=True, writes_its_log=True)
+    if options.mlflow:
+        yield Program(stack.mlflow.prepare(), 10, autostart=True)
     for name in options.services:
         stack.layout.state(name).mkdir(parents=True, exist_ok=True)
         command = command_of(BY_NAME[name], stack.context, stack.record.told.get(name, {}))
@@ -197,8 +213,8 @@ def _programs(stack: Stack, options: Options) -> Iterator[Program]:
 
 
 def _checks(stack: Stack, options: Options) -> tuple[Sequence[Check], ...]:
-    ready = {"rabbitmq": stack.rabbitmq.ready, "seaweedfs": stack.seaweedfs.ready}
-    servers = tuple(Check(name, ready[name]) for name in options.servers)
+    ready = {"rabbitmq": stack.rabbitmq.ready, "seaweedfs": stack.seaweedfs.ready, MLFLOW: stack.mlflow.ready}
+    servers = tuple(Check(name, ready[name]) for name in (*options.servers, *options.on_request))
     return servers, tuple(Check(name, partial(_answers, stack, name)) for name in options.services)
 
 
@@ -211,7 +227,7 @@ def _stopped(layout: Layout) -> int:
     count = len(marked_processes(layout.mark))
     supervisor, record = Supervisor(layout), Record.read(layout)
     with suppress(OSError, HTTPException):  # supervisord is away; what it left is stopped below
-        stop_programs(supervisor, (record.services if record else (), SERVERS))
+        stop_programs(supervisor, (record.services if record else (), (*SERVERS, *ON_REQUEST)))
     stop_marked(layout.mark)
     layout.supervisor_socket.unlink(missing_ok=True)
     if record is not None:

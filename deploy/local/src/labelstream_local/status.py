@@ -78,6 +78,8 @@ class Status:
     dataset: Any  # the trainer's fact
     model: Any  # the fact of inference
     progress: tuple[Progress, ...] = ()  # none when the augmenter does not answer
+    next_training: Any = None  # project → what its next training waits for: the trainer's fact
+    trainings: Any = None  # the trainings under way: the trainer's fact
 
     def as_json(self) -> dict[str, Any]:
         """Return it for machines."""
@@ -99,6 +101,8 @@ async def status_of(stack: Stack) -> Status:
         dataset=_fact(reports, "trainer", "dataset"),
         model=_fact(reports, "inference", "model"),
         progress=tuple(progress_of(reports, streams, stack.record.projects)),
+        next_training=_fact(reports, "trainer", "next_training"),
+        trainings=_fact(reports, "trainer", "trainings"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Fixtures for pytest: a real RabbitMQ and a real SeaweedFS, started when the first test asks for them."""
+"""Fixtures for pytest: a real RabbitMQ, SeaweedFS and MLflow, started when the first test asks for them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TypeVar
 
 import pytest
 
+from labelstream_local.mlflow import MlflowServer, find_mlflow
+from labelstream_local.process import StartFailed
 from labelstream_local.rabbitmq import RabbitServer
 from labelstream_local.seaweedfs import WeedServer
 
-Server = TypeVar("Server", RabbitServer, WeedServer)
+Server = TypeVar("Server", RabbitServer, WeedServer, MlflowServer)
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +37,26 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeedServer]:
 def fresh_seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeedServer]:
     """An object store for one test, which may kill() and restart() it."""
     yield from _running(WeedServer(tmp_path_factory.mktemp("seaweedfs")))
+
+
+@pytest.fixture(scope="session")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """An MLflow shared by the session's tests: use projects of your own."""
+    yield from _running(_mlflow(tmp_path_factory))
+
+
+@pytest.fixture
+def fresh_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """An MLflow for one test, which may kill() and start() it."""
+    yield from _running(_mlflow(tmp_path_factory))
+
+
+def _mlflow(folders: pytest.TempPathFactory) -> MlflowServer:
+    try:
+        find_mlflow()
+    except StartFailed as problem:
+        pytest.skip(str(problem))
+    return MlflowServer(folders.mktemp("mlflow"))
 
 
 def _running(server: Server) -> Iterator[Server]:

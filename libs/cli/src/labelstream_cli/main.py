@@ -45,6 +45,11 @@ COMMANDS = (
     Later("schema", "labelstream_cli.schema_commands", "The classes of a project; classes are only ever added."),
     Later("dataset", "labelstream_cli.dataset_commands", "Datasets: build, compare, look at, fetch and verify them."),
     Later("train", "labelstream_cli.train_commands", "Ask for a training of what is annotated so far."),
+    Later(
+        "jobs",
+        "labelstream_cli.jobs_commands",
+        "Trainings: list them, see how one goes, cancel or repeat it.",
+    ),
     Later("predict", "labelstream_cli.predict_commands", "Ask the model in service what is in images."),
     Later(
         "trace",

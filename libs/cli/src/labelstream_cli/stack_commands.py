@@ -18,9 +18,11 @@ from labelstream_cli.setting import variables_of
 from labelstream_cli.status_view import show
 from labelstream_local.layout import DEFAULT
 from labelstream_local.process import StartFailed
-from labelstream_local.services import NAMES
+from labelstream_local.services import NAMES, ON_REQUEST
 from labelstream_local.stack import Options, Stack, down, load, up
 from labelstream_local.status import Status, status_of
+
+ANSWERING = (*NAMES, *ON_REQUEST)  # what has an address of its own
 
 
 def register(app: typer.Typer) -> None:
@@ -51,6 +53,9 @@ def _up(
             help="A setting of a service, as its README lists them; again for more. Kept until it is set to nothing.",
         ),
     ] = None,
+    mlflow: Annotated[
+        bool, typer.Option("--mlflow", help="Also start an MLflow server, to which the trainer mirrors its runs.")
+    ] = False,
     within: Annotated[float, typer.Option(help="Seconds that each program may take to come up.")] = 180.0,
     as_json: Json = False,
 ) -> None:
@@ -62,6 +67,7 @@ def _up(
     - `labelstream up`
     - `labelstream up --service annotation-ingest --service augmenter`
     - `labelstream up --set augmenter.recipe=mine.yaml --set trainer.dataset.ratios=70/15/15`
+    - `labelstream up --mlflow`
     - `labelstream up --dir /tmp/trial --json`
     """
     unknown = set(service or ()) - set(NAMES)
@@ -73,7 +79,8 @@ def _up(
         told = variables_of(settings or ())
     except Misconfigured as problem:
         raise failed(problem) from problem
-    options = Options(services=tuple(service or NAMES), projects=projects, schemas=schemas, told=told, within_s=within)
+    chosen = tuple(service or NAMES)
+    options = Options(chosen, projects=projects, schemas=schemas, told=told, mlflow=mlflow, within_s=within)
     try:
         stack = up_with_progress(directory, options, quiet=as_json)
     except StartFailed as problem:
@@ -129,18 +136,21 @@ def _status(directory: Directory = DEFAULT, as_json: Json = False) -> None:
 
 
 def _url(
-    service: Annotated[str, typer.Argument(help=f"One of: {', '.join(NAMES)}.")],
+    service: Annotated[str, typer.Argument(help=f"One of: {', '.join(ANSWERING)}.")],
     directory: Directory = DEFAULT,
 ) -> None:
-    """Print where a service of the stack answers HTTP.
+    """Print where a service of the stack answers HTTP, or its MLflow server.
 
     Examples:
     - `curl -s "$(labelstream url inference)/v1/models"`
     """
-    if service not in NAMES:
-        raise typer.BadParameter(f"there is no service {service}; there are {', '.join(NAMES)}")
+    if service not in ANSWERING:
+        raise typer.BadParameter(f"there is no service {service}; there are {', '.join(ANSWERING)}")
     try:
-        typer.echo(load(directory).url(service))
+        stack = load(directory)
+        if service in ON_REQUEST and service not in stack.record.on_request:
+            raise StartFailed(f"the stack was started without {service}: `labelstream up --{service}`")
+        typer.echo(stack.url(service))
     except StartFailed as problem:
         raise failed(problem) from problem
 
@@ -162,4 +172,5 @@ def up_with_progress(directory: Path, options: Options, *, quiet: bool = False) 
 
 def _addresses(stack: Stack) -> dict[str, str]:
     broker = {"broker (streams)": f"{stack.broker.host}:{stack.broker.stream_port}"}
-    return {**broker, "object store": stack.store.endpoint_url, **{name: stack.url(name) for name in stack.services}}
+    answering = (*stack.services, *stack.record.on_request)
+    return {**broker, "object store": stack.store.endpoint_url, **{name: stack.url(name) for name in answering}}

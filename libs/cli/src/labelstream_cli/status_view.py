@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from labelstream_cli.training_view import next_trainings, trainings_table
 from labelstream_local.status import Lag, Program, Progress, Status, Stream
 
 
@@ -21,10 +22,14 @@ def show(status: Status, console: Console) -> None:
         console.print(_lags(status.lags))
     if status.progress:
         console.print(_progress(status.progress))
+    if status.trainings:
+        console.print(trainings_table(status.trainings))
     answers = {program.name for program in status.programs if program.ready is not None}
     for title, fact, teller in (("dataset", status.dataset, "trainer"), ("model", status.model, "inference")):
         said = _said(fact) if teller in answers else f"not known: {teller} does not answer"
         console.print(f"{title:8} {said}", highlight=False)
+    for line in next_trainings(status.next_training, known="trainer" in answers):
+        console.print(line, highlight=False, markup=False)
 
 
 def _programs(programs: tuple[Program, ...]) -> Table:

@@ -2,29 +2,62 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import yaml
 
 from labelstream.events.base import ANNOTATION_EVENTS
-from labelstream.jobs.rabbitmq import RabbitJobQueue
-from labelstream.service.health import Health
-from labelstream.service.settings import BrokerSettings
-from labelstream.streams.rabbitmq import RabbitBroker
-from labelstream_cli.asking_to_train import Asked, ask_for_training, ask_for_training_on
+from labelstream.training_requests import TrainingRequest
 from labelstream_cli.datasets.catalogue import Stored, chosen
-from labelstream_cli.datasets.place import Place, Where, at_place
+from labelstream_cli.datasets.place import Place as DatasetPlace
+from labelstream_cli.datasets.place import Where as DatasetWhere
+from labelstream_cli.datasets.place import at_place as at_datasets
 from labelstream_cli.datasets.reading import require_project
 from labelstream_cli.datasets.words import SHORT
-from labelstream_cli.running import CommandFailed, Directory, Json, Project, run, stack_with
+from labelstream_cli.jobs.options import Url, Wait
+from labelstream_cli.jobs.place import Place, Where, at_place
+from labelstream_cli.jobs.starting import Started, start, tell
+from labelstream_cli.reaching import last_offset
+from labelstream_cli.running import CommandFailed, Directory, Json, Project, failed
 from labelstream_local.layout import DEFAULT
-from labelstream_local.stack import Stack
 
-_NAME = "labelstream train"
+_FILES = (".yaml", ".yml", ".json")
+
+At = Annotated[
+    int | None, typer.Option(min=0, help="Up to this offset of annotation-events; default: all that is there.")
+]
+OnDataset = Annotated[
+    str | None,
+    typer.Option(metavar="ID", help="On this dataset as it is, by its name or at least 4 digits of its id."),
+]
+Recipe = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|FILE", help="A recipe that the trainer ships, or a .yaml file; default: the trainer's."),
+]
+Seed = Annotated[int | None, typer.Option(min=0, help="Another seed than the recipe's.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Another number of epochs than the recipe's.")]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What somebody wants to be trained."""
+
+    at: int | None
+    dataset: Stored | None
+    recipe: dict[str, Any] | str | None
+    changes: dict[str, Any]
+
+    async def request(self, place: Place) -> TrainingRequest:
+        """Return what to ask for. Raises CommandFailed when nothing is annotated, Unavailable."""
+        if self.dataset is not None:
+            return TrainingRequest(dataset=self.dataset.file, recipe=self.recipe, changes=self.changes)
+        cut = self.at if self.at is not None else await last_offset(place.broker, ANNOTATION_EVENTS)
+        if cut is None:
+            raise CommandFailed("nothing is annotated yet: `labelstream push FOLDER` publishes annotations")
+        return TrainingRequest(cut=cut, recipe=self.recipe, changes=self.changes)
 
 
 def register(app: typer.Typer) -> None:
@@ -32,76 +65,72 @@ def register(app: typer.Typer) -> None:
     app.command("train")(_train)
 
 
-def _train(
+def _train(  # noqa: PLR0913 -- typer makes an option of each
+    *,
     project: Project = "default",
-    at: Annotated[
-        int | None, typer.Option(min=0, help="Up to this offset of annotation-events; default: all that is there.")
-    ] = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="On this dataset as it is, by at least 4 digits of its id."),
-    ] = None,
+    at: At = None,
+    dataset: OnDataset = None,
+    recipe: Recipe = None,
+    seed: Seed = None,
+    epochs: Epochs = None,
+    wait: Wait = False,
     directory: Directory = DEFAULT,
+    url: Url = None,
     as_json: Json = False,
 ) -> None:
     """Ask for a training of what is annotated so far.
 
     The trainer builds the dataset as it was at that point of the stream, or takes one that `labelstream dataset build`
-    made. Asking twice for the same data trains once. `labelstream status` shows how it goes.
+    made. Asking twice for the same data and recipe trains once. `labelstream jobs` shows how it goes.
+
+    With --wait the exit code is 0 when the training has finished, and 1 when it failed or was cancelled. Ctrl-C ends
+    the waiting, not the training.
 
     Examples:
     - `labelstream train`
-    - `labelstream train --project harbour --at 5120`
-    - `labelstream train --dataset 3fa9`
+    - `labelstream train --recipe yolo11n --epochs 50 --wait`
+    - `labelstream train --project harbour --at 5120 --recipe mine.yaml`
+    - `labelstream train --dataset 3fa9 --seed 2 --json | jq -r .job`
     """
     if at is not None and dataset is not None:
         raise typer.BadParameter("a dataset was built at an offset already: give --at or --dataset")
-    asked = run(_work(directory, project, at)) if dataset is None else _on_dataset(directory, project, dataset)
-    if as_json:
-        typer.echo(json.dumps(vars(asked)))
-    elif asked.dataset is None:
-        typer.echo(f"Asked for a training of {asked.project} up to offset {asked.cut} of {ANNOTATION_EVENTS}.")
-    else:
-        typer.echo(f"Asked for a training of {asked.project} on the dataset {asked.dataset[:SHORT]}.")
+    changes = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
+    try:
+        told = recipe_of(recipe)
+    except CommandFailed as problem:
+        raise failed(problem) from problem
+    stored = _stored(DatasetWhere(directory, project, url, quiet=as_json), dataset) if dataset is not None else None
+    wanted = _Wanted(at, stored, told, changes)
+
+    async def work(place: Place) -> tuple[TrainingRequest, Started]:
+        request = await wanted.request(place)
+        return request, await start(place, project, request, wait=wait, quiet=as_json)
+
+    request, started = at_place(Where(directory, url, project, quiet=True), work)
+    on = f"on the dataset {stored.id[:SHORT]}" if stored else f"up to offset {request.cut} of {ANNOTATION_EVENTS}"
+    cut = stored.description.cut.offset if stored else request.cut
+    extra = {"cut": cut, "dataset": stored.id if stored else None}
+    tell(started, f"a training of {project} {on}", as_json=as_json, extra=extra)
 
 
-async def _work(directory: Path, project: str, at: int | None) -> Asked:
-    stack = stack_with(directory, project)
-    cut = await _end(stack) if at is None else at
-    async with _queue(stack.broker) as queue:
-        return await ask_for_training(queue, project, cut)
+def recipe_of(told: str | None) -> dict[str, Any] | str | None:
+    """Return a recipe's name, or what its file holds; the trainer checks both. Raises CommandFailed."""
+    if told is None or not told.endswith(_FILES):
+        return told
+    try:
+        content = yaml.safe_load(Path(told).read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandFailed(f"the recipe {told} can't be read: {getattr(error, 'strerror', None) or error}") from error
+    except yaml.YAMLError as error:
+        raise CommandFailed(f"the recipe {told} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise CommandFailed(f"the recipe {told} should hold fields, such as `epochs: 20`, but holds {content!r}")
+    return content
 
 
-def _on_dataset(directory: Path, project: str, prefix: str) -> Asked:
-    async def found(place: Place) -> Stored:
+def _stored(where: DatasetWhere, told: str) -> Stored:
+    async def found(place: DatasetPlace) -> Stored:
         await require_project(place)
-        return await chosen(place, prefix)
+        return await chosen(place, told)
 
-    stored = at_place(Where(directory, project), found)
-
-    async def ask() -> Asked:
-        async with _queue(stack_with(directory, project).broker) as queue:
-            cut = stored.description.cut.offset
-            return await ask_for_training_on(queue, project, stored.id, cut, stored.file)
-
-    return run(ask())
-
-
-@asynccontextmanager
-async def _queue(broker: BrokerSettings) -> AsyncIterator[RabbitJobQueue]:
-    queue = RabbitJobQueue(broker, Health(), _NAME)
-    try:
-        yield queue
-    finally:
-        await queue.close()
-
-
-async def _end(stack: Stack) -> int:
-    broker = RabbitBroker(stack.broker, Health(), _NAME)
-    try:
-        end = await broker.last_offset(ANNOTATION_EVENTS)
-    finally:
-        await broker.close()
-    if end is None:
-        raise CommandFailed("nothing is annotated yet: `labelstream push FOLDER` publishes annotations")
-    return end
+    return at_datasets(where, found)

@@ -28,9 +28,9 @@ def archives(project: str) -> str:
     return f"{project}/archives/"
 
 
-def forwarding(archive: str) -> str:
-    """The key of the note that says where the content of a rewritten archive lies now."""
-    return f"{archive}.rewritten.json"
+def forwarding(key: str) -> str:
+    """The key of the note that says where the content of a rewritten archive lies now, or what a file became."""
+    return f"{key}.rewritten.json"
 
 
 def collected(archive: str) -> str:
@@ -108,6 +108,21 @@ def job_cancel(project: str, job_id: str) -> str:
     return job(project, job_id, "cancel.json")
 
 
+def all_weights(project: str) -> str:
+    """What the keys of all imported weights of a project begin with."""
+    return f"{project}/weights/"
+
+
 def weights(project: str, name: str, file: str) -> str:
-    """The key of a file of imported weights: `weights.json` (what they are), `weights.safetensors`, `architecture.json`."""
+    """The key of a file of imported weights: `weights.json` says what they are and names the others."""
     return f"{project}/weights/{name}/{file}"
+
+
+def answer(project: str, answer_id: str) -> str:
+    """The key of the trainer's answer to a request by hand; who asked chose the id."""
+    return f"{project}/answers/{answer_id}.json"
+
+
+def schedule(project: str) -> str:
+    """The key of the note that says up to when the trainer's schedule was kept."""
+    return f"{project}/schedule.json"

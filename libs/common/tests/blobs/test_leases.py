@@ -253,3 +253,82 @@ async def test_whatever_else_stops_the_renewals_stops_the_body_and_is_said(blobs
     with pytest.raises(Misconfigured):
         async with keep(lease, every_s=0.001):
             await asyncio.Event().wait()
+
+
+async def test_an_owner_that_keeps_through_outages_goes_on_when_the_store_is_away_for_longer_than_the_lease(
+    blobs: Troubled, clock: StoreClock
+) -> None:
+    lease = await claimed(Leases(blobs, "first", ttl_s=0.05))
+    blobs.away = "maintenance"
+    async with keep(lease, through_outages=True):
+        await until(lambda: asyncio.get_running_loop().time() > lease.expires_at and blobs.refused > 2)
+        clock.turn(60)
+        seen = lease.expires_at
+        blobs.away = None
+        await until(lambda: lease.expires_at > seen)
+
+    assert await Leases(blobs, "decider").look(KEY) == LeaseState("first", 1, "held")
+
+
+async def test_an_owner_that_keeps_through_outages_learns_that_another_took_the_lease(
+    blobs: Troubled, clock: StoreClock
+) -> None:
+    lease = await claimed(Leases(blobs, "late", ttl_s=0.05))
+    blobs.away = "a cut line"
+
+    async def work() -> None:
+        async with keep(lease, through_outages=True):
+            await until(lambda: blobs.refused > 0)
+            clock.turn(60)
+            blobs.away = None
+            await claimed(Leases(blobs, "quick"))
+            await asyncio.Event().wait()
+
+    with pytest.raises(LeaseLost, match="taken over"):
+        await work()
+    assert lease.lost
+
+
+async def test_who_writes_after_the_lease_lapsed_makes_sure_of_it_first(blobs: Troubled, clock: StoreClock) -> None:
+    sleeper = await claimed(Leases(blobs, "sleeper", ttl_s=0))
+    await sleeper.assure()  # nobody else wanted it
+    clock.turn(60)
+    await claimed(Leases(blobs, "quick"))
+
+    with pytest.raises(LeaseLost):
+        await sleeper.assure()
+    with pytest.raises(LeaseLost):
+        await sleeper.assure()
+
+
+async def test_an_owner_that_is_in_time_asks_nobody(blobs: Troubled) -> None:
+    lease = await claimed(Leases(blobs, "first", ttl_s=30))
+    blobs.away = "maintenance"
+
+    await lease.assure()
+
+
+async def test_failures_count_in_a_row_and_an_attempt_that_went_on_ends_the_row(
+    blobs: Troubled, clock: StoreClock
+) -> None:
+    leases = Leases(blobs, "worker", ttl_s=30)
+    for _ in range(3):
+        await claimed(leases)
+        clock.turn(31)
+    fourth = await claimed(leases)
+    assert (await leases.look(KEY)) == LeaseState("worker", 4, "held", failures=3)
+
+    fourth.went_on()
+    await fourth.renew()
+    clock.turn(31)
+
+    assert await leases.look(KEY) == LeaseState("worker", 4, "expired", failures=1)
+
+
+async def test_why_an_attempt_was_given_up_stands_in_the_lease(blobs: Troubled) -> None:
+    leases = Leases(blobs, "worker")
+    await (await claimed(leases)).release(failed=True, reason="the disk is full")
+    assert await leases.look(KEY) == LeaseState("worker", 1, "released", failures=1, reason="the disk is full")
+
+    await (await claimed(leases)).release()
+    assert (await leases.look(KEY)) == LeaseState("worker", 2, "released", failures=1, reason="the disk is full")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from labelstream import keys
 from labelstream.blobs.leases import Leases
 from labelstream.blobs.memory import MemoryBlobs
-from labelstream.errors import Rejected
+from labelstream.errors import Rejected, Unavailable
 from labelstream.jobs.desk import MAX_FAILURES, Desk
 from labelstream.jobs.memory import MemoryJobQueue
 from labelstream.jobs.ports import Job
@@ -150,3 +151,81 @@ async def test_a_worker_that_stops_in_the_middle_hands_the_job_back_at_once(offi
     assert (await office.desk.standing("default", "j1")).state == "released"
     standing = await office.until_ended(office.worker("second", answer))
     assert (standing.worker, standing.attempt) == ("second", 2)
+
+
+async def test_the_reason_of_the_last_failure_is_told_when_a_job_is_given_up(office):
+    async def never(_: Attempt) -> Answer:
+        raise TryAgain("the machine burns")
+
+    standing = await office.until_ended(office.worker("w", never))
+    assert standing.failure.reason.endswith("the last was w: the machine burns")
+
+
+async def test_attempts_that_get_somewhere_are_never_too_many(office):
+    async def a_step_each(attempt: Attempt) -> Answer:
+        attempt.went_on()
+        if attempt.number < MAX_FAILURES + 3:
+            raise TryAgain("a step further")
+        return await answer(attempt)
+
+    standing = await office.until_ended(office.worker("w", a_step_each))
+    assert standing.attempt == MAX_FAILURES + 3
+
+
+async def test_what_clears_up_comes_after_the_result_stands(office):
+    stood: list[str] = []
+
+    async def clear_up(attempt: Attempt) -> None:
+        standing = await office.desk.standing("default", attempt.job.id)
+        stood.append(standing.state)
+
+    worker = office.worker("w", answer)
+    await office.until_ended(dataclasses.replace(worker, afterwards=clear_up))
+    assert stood == ["finished"]
+
+
+async def test_a_sleeper_whose_job_was_taken_over_writes_nothing_and_says_that_it_is_lost(office):
+    asleep, awake = asyncio.Event(), asyncio.Event()
+    attempts: list[Attempt] = []
+
+    async def sleep_over_it(attempt: Attempt) -> Answer:
+        if attempt.number > 1:
+            return await answer(attempt)
+        attempts.append(attempt)
+        asleep.set()
+        await awake.wait()
+        attempt.lease.expires_at = 0  # its clock ran on
+        await attempt.put("late", b"late")
+        raise AssertionError("it was let write")
+
+    sleeper = dataclasses.replace(office.worker("sleeper", sleep_over_it), through_outages=True)
+    await office.queue.put("jobs.test", JOB)
+    sleeping = asyncio.create_task(sleeper.run())
+    await asleep.wait()
+    office.clock.now += timedelta(seconds=60)
+    standing = await office.until_ended(office.worker("second", answer))
+    awake.set()
+    async with asyncio.timeout(10):
+        while not attempts[0].is_lost:  # noqa: ASYNC110  # it tells nobody
+            await asyncio.sleep(0)
+    sleeping.cancel()
+    await asyncio.wait([sleeping])
+    assert (standing.worker, standing.attempt) == ("second", 2)
+    assert await office.desk.left("default", "j1", 1, "late") is None
+
+
+async def test_after_an_outage_a_lapsed_job_is_not_offered_before_its_owner_had_time_to_renew(office):
+    office.desk.grace_s = 3600
+    await Leases(office.blobs, "owner", ttl_s=20).claim(keys.job("default", "j1", LEASE))
+    office.blobs.away = "maintenance"
+    with pytest.raises(Unavailable):
+        await office.desk.standing("default", "j1")
+    office.clock.now += timedelta(seconds=60)
+    office.blobs.away = None
+
+    await office.desk.offer("jobs.test", JOB, await office.desk.standing("default", "j1"))
+    assert await office.queue.take("jobs.test", wait_s=0) is None
+
+    office.desk.grace_s = 0
+    await office.desk.offer("jobs.test", JOB, await office.desk.standing("default", "j1"))
+    assert await office.queue.take("jobs.test", wait_s=0) is not None

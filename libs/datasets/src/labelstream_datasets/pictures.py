@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
 Rgb = tuple[int, int, int]
+Line = Literal["solid", "dashed", "crossed"]  # crossed: solid, with both diagonals
 _GOLDEN = 0.618034  # of the colour circle: neighbours in the class list get colours far apart
 _DARK, _LIGHT = (16, 16, 16), (255, 255, 255)
 
@@ -20,11 +22,12 @@ class Marked:
     class_id: int
     text: str
     corners: tuple[float, float, float, float]
+    line: Line = "solid"
 
     def scaled(self, by: float) -> Marked:
         """Return the box for a picture that was scaled."""
         x1, y1, x2, y2 = (value * by for value in self.corners)
-        return Marked(self.class_id, self.text, (x1, y1, x2, y2))
+        return replace(self, corners=(x1, y1, x2, y2))
 
 
 def colour_of(class_id: int) -> Rgb:
@@ -53,7 +56,7 @@ class _Pen:
     def box(self, box: Marked) -> None:
         """Draw one box with its text above, or inside where there is no room above."""
         colour = colour_of(box.class_id)
-        self.canvas.rectangle(box.corners, outline=colour, width=self.width)
+        self._outline(box, colour)
         if not box.text:
             return
         left, top, right, bottom = self.canvas.textbbox((0, 0), box.text, font=self.font)
@@ -62,6 +65,32 @@ class _Pen:
         y = box.corners[1] - high if box.corners[1] >= high else box.corners[1]
         self.canvas.rectangle((x, y, x + wide, y + high), fill=colour)
         self.canvas.text((x + 3 - left, y + 3 - top), box.text, font=self.font, fill=_readable_on(colour))
+
+    def _outline(self, box: Marked, colour: Rgb) -> None:
+        x1, y1, x2, y2 = box.corners
+        if box.line == "crossed":
+            for diagonal in ((x1, y1, x2, y2), (x1, y2, x2, y1)):
+                self.canvas.line(diagonal, fill=colour, width=max(1, self.width // 2))
+        if box.line != "dashed":
+            self.canvas.rectangle(box.corners, outline=colour, width=self.width)
+            return
+        for a, b in _dashes(x1, x2, self.width):
+            for y in (y1, y2):
+                self.canvas.line((a, y, b, y), fill=colour, width=self.width)
+        for a, b in _dashes(y1, y2, self.width):
+            for x in (x1, x2):
+                self.canvas.line((x, a, x, b), fill=colour, width=self.width)
+
+
+def _dashes(start: float, end: float, width: int) -> Iterator[tuple[float, float]]:
+    """Cut a side into dashes, one at each end."""
+    whole = max(1, round((end - start) / (width * 5)))
+    step = (end - start) / (whole * 5 - 2) if whole > 1 else 0
+    if not step:
+        yield start, end
+        return
+    for number in range(whole):
+        yield start + number * 5 * step, start + (number * 5 + 3) * step
 
 
 def _readable_on(colour: Rgb) -> Rgb:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from labelstream.values import Value
-from labelstream_yolo.engine import DONE, FAILURE, LOG, PARENT, RESULT
+from labelstream_yolo.engine import DISK_FULL, DONE, FAILURE, LOG, NO_ROOM, PARENT, RESULT, lack_of_room
 
 GRACE_S = 20.0  # an engine that was asked to end is killed after this
 POLL_S = 0.1
@@ -46,6 +47,7 @@ class Engine:
     spec: Value
     out_dir: Path
     report: Path | None = None  # a file that the engine appends lines to
+    environment: Mapping[str, str] | None = None  # all that the engine gets; None: ours, less our settings
 
     async def run(self, on_line: OnLine | None = None, cancelled: asyncio.Event | None = None) -> dict[str, Any]:
         """Run the engine and return its result; `on_line` gets each new line of the report, in order.
@@ -65,20 +67,32 @@ class Engine:
 
     @asynccontextmanager
     async def _started(self) -> AsyncIterator[asyncio.subprocess.Process]:
-        self.out_dir.mkdir(parents=True, exist_ok=True)
-        for stale in (RESULT, FAILURE):
-            (self.out_dir / stale).unlink(missing_ok=True)
-        spec = self.out_dir / "spec.json"
-        spec.write_text(self.spec.model_dump_json())
+        spec = self._prepared()
         with (self.out_dir / LOG).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", self.module, str(spec),
-                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), start_new_session=True,
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                env=self._environment(), start_new_session=True,
             )  # fmt: skip
         try:
             yield process
         finally:
             await asyncio.shield(_end(process))
+
+    def _prepared(self) -> Path:
+        """Write the spec; leave nothing that could be taken for this run's."""
+        self.out_dir.mkdir(parents=True, exist_ok=True)
+        for stale in (RESULT, FAILURE):
+            (self.out_dir / stale).unlink(missing_ok=True)
+        spec = self.out_dir / "spec.json"
+        try:
+            spec.write_text(self.spec.model_dump_json())
+        except OSError as error:
+            full = lack_of_room(error, self.out_dir)
+            if full is None:
+                raise
+            raise EngineFailedError(DISK_FULL, full, _tail(self.out_dir / LOG)) from error
+        return spec
 
     async def _pass_on(self, seen: int, on_line: OnLine | None) -> int:
         if self.report is None or on_line is None or not self.report.exists():
@@ -91,22 +105,25 @@ class Engine:
             await on_line(line)
         return seen + len(whole)
 
+    def _environment(self) -> dict[str, str]:
+        """The engine gets no settings of ours, so no secret: foreign code runs there."""
+        given = os.environ if self.environment is None else self.environment
+        kept = {name: value for name, value in given.items() if not name.startswith("LABELSTREAM_")}
+        return kept | {PARENT: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
+
     def _result(self, code: int) -> dict[str, Any]:
         if code == DONE:
             result: dict[str, Any] = json.loads((self.out_dir / RESULT).read_bytes())
             return result
         tail = _tail(self.out_dir / LOG)
         failure = self.out_dir / FAILURE
+        if code == NO_ROOM:
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.out_dir))
+            raise EngineFailedError(DISK_FULL, str(lack_of_room(full, self.out_dir)), tail)
         if not failure.exists():
             raise EngineFailedError("engine-died", f"{self.module} {_cause(code)}", tail)
         said = json.loads(failure.read_bytes())
         raise EngineFailedError(said["rule"], said["reason"], tail)
-
-
-def _environment() -> dict[str, str]:
-    """The engine gets no settings of ours, so no secret: foreign code runs there."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LABELSTREAM_")}
-    return kept | {PARENT: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
 
 
 async def _wait(process: asyncio.subprocess.Process, cancelled: asyncio.Event | None) -> None:

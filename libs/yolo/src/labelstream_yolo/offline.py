@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from labelstream.errors import Misconfigured
@@ -16,11 +17,14 @@ _INTEGRATIONS = ("sync", "clearml", "comet", "dvc", "mlflow", "raytune", "tensor
 _FONTS = ("Arial.ttf", "Arial.Unicode.ttf")  # looked for by name, fetched from the network when missing
 
 
-def prepare_ultralytics(config_dir: Path, threads: int) -> None:
+def prepare_ultralytics(config_dir: Path, threads: int, *, albumentations: bool = False) -> None:
     """Make ultralytics importable and silent: no look-ups, downloads, installations, reports or integrations.
 
-    Call it before anything imports torch or ultralytics. Settings, fonts and caches stay in `config_dir`.
+    Call it before anything imports torch or ultralytics. Settings, fonts and caches stay in `config_dir`. ultralytics
+    changes images by albumentations wherever that can be imported: it can't, unless it is asked for here.
     """
+    if not albumentations:
+        sys.modules.setdefault("albumentations", None)  # type: ignore[arg-type]  # how Python says: not importable
     os.environ.update(
         YOLO_CONFIG_DIR=str(config_dir),
         YOLO_OFFLINE="1",

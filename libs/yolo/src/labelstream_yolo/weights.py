@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from ultralytics.cfg import get_cfg
 from ultralytics.nn import tasks
 from ultralytics.nn.tasks import DetectionModel
@@ -17,13 +17,16 @@ from labelstream_yolo.architecture import SECTIONS, Architecture, check_network
 
 
 def save_weights(model: torch.nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write the state of `model` in full precision, whole or not at all; `metadata` travels in the file's header."""
+    """Write the state of `model` in full precision, whole or not at all; `metadata` travels in the file's header.
+
+    Raises OSError as any writing does.
+    """
     state = {
         name: (tensor.float() if tensor.is_floating_point() else tensor).detach().cpu().contiguous().clone()
         for name, tensor in model.state_dict().items()
     }
     unfinished = path.with_suffix(".unfinished")
-    save_file(state, unfinished, metadata=metadata)
+    unfinished.write_bytes(save(state, metadata=metadata))  # safetensors' own writing hides what the disk said
     unfinished.replace(path)
 
 

@@ -5,16 +5,24 @@ from __future__ import annotations
 from pydantic import Field
 
 from labelstream.events.training import ChampionMetrics, DatasetRef, Metrics, WeightsRef
+from labelstream.trainings import CHECKPOINTS, LOG, PROGRESS, RECOVERIES
 from labelstream.values import FileRef, Value
 from trainer.engine.contract import Adjustments, Progress
 from trainer.recipe import TrainingRecipe
 
+__all__ = [
+    "CHECKPOINTS",
+    "LOG",
+    "PROGRESS",
+    "QUEUE",
+    "RECOVERIES",
+    "CancelMark",
+    "Checkpoint",
+    "TrainingLeft",
+    "TrainingOrder",
+]
+
 QUEUE = "jobs.train"
-# Files of an attempt.
-PROGRESS = "progress.json"  # a list of engine.contract.Progress, each epoch of the attempt
-RECOVERIES = "recoveries.json"  # a list of engine.contract.Recovery
-CHECKPOINTS = "checkpoints.json"  # a list of Checkpoint, the newest first, two at most
-LOG = "log.txt"  # the end of the engine's log
 
 
 class TrainingOrder(Value):
@@ -24,6 +32,7 @@ class TrainingOrder(Value):
     recipe: TrainingRecipe
     initial: WeightsRef | None = None
     champion: WeightsRef | None = Field(None, description="the model in service when the job was offered")
+    warnings: tuple[str, ...] = Field((), description="what the dataset lacks; for the report")
 
 
 class Checkpoint(Value):
@@ -32,6 +41,7 @@ class Checkpoint(Value):
     epoch: int = Field(description="epochs behind it")
     state: FileRef = Field(description="weights, their average, optimizer and random states, for torch")
     best: FileRef = Field(description="the best weights so far; safetensors")
+    architecture: FileRef | None = Field(None, description="what network they are of")
     adjustments: Adjustments
     history: tuple[Progress, ...]
 

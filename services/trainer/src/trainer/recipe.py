@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, JsonValue, ValidationError, field_validator
@@ -33,6 +33,9 @@ class OnTheFly(Value):
     mosaic: float = Field(0.0, ge=0, le=1, description="probability of a mosaic of four images")
     close_mosaic: int = Field(0, ge=0, description="epochs at the end without mosaic")
     mixup: float = Field(0.0, ge=0, le=1)
+    albumentations: bool = Field(
+        False, description="also blur, grey or equalise one image in a hundred each, as ultralytics does when it can"
+    )
 
 
 class TrainingRecipe(Value):
@@ -43,9 +46,14 @@ class TrainingRecipe(Value):
     )
     image_size: int = Field(640, ge=64, le=2048, multiple_of=32, description="pixels; the side of the square")
     epochs: int = Field(100, ge=1)
-    batch: int = Field(16, ge=1)
-    optimizer: Literal["AdamW", "Adam", "SGD", "MuSGD"] = "AdamW"
-    lr0: float = Field(0.002, gt=0, lt=1, description="the highest learning rate")
+    batch: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        16, description="images in a step; auto: as many as fill 60 % of the accelerator's memory, 16 on a CPU"
+    )
+    optimizer: Literal["AdamW", "Adam", "SGD", "MuSGD", "auto"] = Field(
+        "AdamW",
+        description="auto: MuSGD in long trainings (over 10,000 steps), AdamW in others, with a rate that suits",
+    )
+    lr0: float = Field(0.002, gt=0, lt=1, description="the highest learning rate; not used with the optimizer auto")
     lrf: float = Field(0.01, gt=0, le=1, description="the last learning rate, as a fraction of the highest")
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(0.0005, ge=0, lt=1)
@@ -53,6 +61,11 @@ class TrainingRecipe(Value):
     cosine: bool = True
     patience: int = Field(100, ge=1, description="epochs without a better validation before it stops")
     seed: int = Field(0, ge=0)
+    amp: Literal["auto", "off", "bf16", "fp16"] = Field(
+        "auto", description="mixed precision on accelerators; auto: bf16 where it is known, else fp16. A CPU uses none"
+    )
+    weights: str | None = Field(None, description="name of imported weights to begin with; null: from scratch")
+    freeze: int = Field(0, ge=0, description="so many of the first layers keep the weights that they began with")
     threads: int = Field(1, ge=1, le=64, description="more than one pays only where the cores are idle")
     cache_images: bool = Field(False, description="keep the decoded images in memory")
     on_the_fly: OnTheFly = OnTheFly()

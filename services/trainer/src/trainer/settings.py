@@ -23,7 +23,8 @@ class TrainerGroup(Settings):
     )
     schedule: str = Field(
         "",
-        description="also train at these times, if anything was validated since: a cron expression in UTC, such as `0 3 * * *`",
+        description="also train at these times, if anything was validated since: a cron expression in UTC, "
+        "such as `0 3 * * *`",
     )
     dataset: DatasetOptions = Field(default_factory=DatasetOptions, description="what a dataset takes of a project")
     min_test_images: int = Field(5, ge=1, description="a training with fewer is refused")

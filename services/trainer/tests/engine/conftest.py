@@ -1,4 +1,4 @@
-"""A folder of drawn scenes, as small as learns something."""
+"""A folder of drawn scenes, as small as learns something, and somebody who listens to its training."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from trainer.recipe import TrainingRecipe
+
+from .listening import Listener
 
 NAMES = ["disc", "bar"]
 SIDE = 96
@@ -23,6 +25,11 @@ def scenes(tmp_path_factory) -> Path:
 @pytest.fixture
 def tiny() -> TrainingRecipe:
     return TrainingRecipe(architecture="small", image_size=SIDE, epochs=2, batch=8, lr0=0.006, cache_images=True)
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
 
 
 def draw_folder(root: Path, sizes: dict[str, int]) -> Path:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file
 
 from labelstream_yolo.architecture import read_architecture
-from trainer.engine.contract import CHECKPOINT, PROGRESS, Progress, TrainingSpec
-from trainer.engine.process import EngineCancelledError, EngineFailedError, run_training
+from labelstream_yolo.scoring.values import Tested
+from trainer.engine import best, checkpoints
+from trainer.engine.contract import CHECKPOINT, CHECKPOINT_BEFORE, NetworkFiles, Progress, TrainingSpec
+from trainer.engine.process import EngineCancelledError, EngineFailedError
+from trainer.recipe import TrainingRecipe
+
+from .listening import Listener
 
 # Writes down every look-up and connection beyond this machine, and lets none through.
 GUARD = """
@@ -35,122 +37,126 @@ def guard(event, arguments):
 sys.addaudithook(guard)
 """
 
-
-@pytest.fixture
-def told():
-    return []
-
-
-@pytest.fixture
-def on_progress(told):
-    async def hear(progress: Progress) -> None:
-        told.append(progress)
-
-    return hear
+# Nothing but tensors, numbers and text is in a checkpoint.
+PLAIN = """
+import io, sys
+from pathlib import Path
+import torch
+from trainer.engine.checkpoints import state_of
+torch.load(io.BytesIO(state_of(Path(sys.argv[1]))), weights_only=True)
+"""
 
 
 @pytest.mark.slow
 async def test_a_training_leaves_weights_metrics_and_an_architecture_without_network_or_pickle(
-    scenes, tiny, tmp_path, monkeypatch, told, on_progress
+    scenes, tiny, tmp_path, monkeypatch, listener
 ):
     (tmp_path / "sitecustomize.py").write_text(GUARD)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("GUARD_LOG", str(tmp_path / "network.log"))
     out = tmp_path / "out"
 
-    result = await run_training(TrainingSpec(data=scenes, recipe=tiny, out_dir=out), on_progress, asyncio.Event())
+    result = await listener.train(TrainingSpec(data=scenes, recipe=tiny, out_dir=out))
 
-    assert [(p.epoch, p.epochs) for p in told] == [(1, 2), (2, 2)]
+    told = listener.epochs
+    assert [(p.epoch, p.epochs, p.batch) for p in told] == [(1, 2, 8), (2, 2, 8)]
     assert told[-1].eta_s == 0
     assert told[1].losses["box_loss"] < told[0].losses["box_loss"]
+    assert all(p.memory_bytes > 100e6 and p.images_per_s > 0 and 0 < p.learning_rate < tiny.lr0 for p in told)
     assert (result.validation.images, result.test.images) == (12, 12)
-    assert result.epochs == 2
+    assert (result.epochs, result.history, result.recoveries, result.device) == (2, tuple(told), (), "CPU")
     best = max(told, key=lambda p: p.map50_95)
     assert result.validation.map50_95 == pytest.approx(best.map50_95, abs=1e-4)
+    assert Tested.model_validate_json(result.tested.read_bytes()).model.score.images == 12
     architecture = read_architecture(result.architecture)
     assert (architecture.names, architecture.image_size) == (("disc", "bar"), tiny.image_size)
     assert {str(tensor.dtype) for tensor in load_file(result.weights).values()} <= {"float32", "int64"}
     assert not (tmp_path / "network.log").exists()
-    assert [p.parent.parent for p in out.rglob("*.pt")] == [out / "run"] * len(list(out.rglob("*.pt")))
+    assert {path.name for path in out.rglob("*.pt")} == {CHECKPOINT, CHECKPOINT_BEFORE}
+    opened = await asyncio.create_subprocess_exec(sys.executable, "-c", PLAIN, str(out / CHECKPOINT))
+    assert await opened.wait() == 0
+
+    again = Listener()
+    assert (await again.train(TrainingSpec(data=scenes, recipe=tiny, out_dir=out))).weights == result.weights
+    assert again.epochs == told  # asked again, it only evaluates, and tells what there is to tell
 
 
 @pytest.mark.slow
-async def test_a_killed_training_goes_on_from_its_checkpoint(scenes, tiny, tmp_path, told, on_progress):
-    recipe = tiny.model_copy(update={"epochs": 3})
-    spec = TrainingSpec(data=scenes, recipe=recipe, out_dir=tmp_path)
+async def test_a_training_stops_when_its_patience_is_over(scenes, tiny, tmp_path, listener):
+    """It begins with weights that know the scenes, at a rate that teaches nothing: no epoch is much better."""
+    knows = tiny.model_copy(update={"epochs": 7, "batch": 4})
+    learned = await Listener().train(TrainingSpec(data=scenes, recipe=knows, out_dir=tmp_path / "learned"))
+    recipe = tiny.model_copy(update={"epochs": 50, "patience": 2, "lr0": 1e-9})
+    initial = NetworkFiles(id="learned", weights=learned.weights, architecture=learned.architecture)
 
-    async def kill_after_the_first(progress: Progress) -> None:
-        await on_progress(progress)
-        os.kill(_engine_of(tmp_path), signal.SIGKILL)
+    result = await listener.train(TrainingSpec(data=scenes, recipe=recipe, out_dir=tmp_path / "out", initial=initial))
 
-    with pytest.raises(EngineFailedError, match="engine-died"):
-        await run_training(spec, kill_after_the_first, asyncio.Event())
-    before = len(told)
-    result = await run_training(spec, on_progress, asyncio.Event())
-
-    assert 1 <= before < 3
-    assert [p.epoch for p in told] == [1, 2, 3]
-    assert result.epochs == 3
-
-    await run_training(spec, on_progress, asyncio.Event())  # asked again, it only evaluates
-    assert len(told) == 3
+    assert 3 <= result.epochs < 50
+    assert learned.test.map50 > 0.3
+    assert listener.epochs[0].map50 == pytest.approx(
+        learned.validation.map50, abs=0.1
+    )  # it began where the other ended
+    assert listener.epochs[-1].eta_s == 0
 
 
 @pytest.mark.slow
-async def test_a_damaged_checkpoint_is_trained_over(scenes, tiny, tmp_path, told, on_progress):
-    recipe = tiny.model_copy(update={"epochs": 1})
-    spec = TrainingSpec(data=scenes, recipe=recipe, out_dir=tmp_path)
-    await run_training(spec, on_progress, asyncio.Event())
-    checkpoint = tmp_path / CHECKPOINT
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    (tmp_path / "run" / "complete").unlink()
-
-    await run_training(spec, on_progress, asyncio.Event())
-
-    assert [p.epoch for p in told] == [1, 1]
-
-
-@pytest.mark.slow
-async def test_cancelling_ends_a_training_at_once_and_leaves_no_result(scenes, tiny, tmp_path):
+async def test_cancelling_ends_a_training_at_once_and_keeps_the_best_weights(scenes, tiny, tmp_path, listener):
     recipe = tiny.model_copy(update={"epochs": 1000})
-    cancelled = asyncio.Event()
+    on_progress = listener.on_progress
 
-    async def cancel(_: Progress) -> None:
-        cancelled.set()
+    async def cancel_in_the_second(progress: Progress) -> None:
+        await on_progress(progress)
+        if progress.epoch == 2:
+            listener.cancelled.set()
 
+    listener.on_progress = cancel_in_the_second
     with pytest.raises(EngineCancelledError):
-        await run_training(TrainingSpec(data=scenes, recipe=recipe, out_dir=tmp_path), cancel, cancelled)
+        await listener.train(TrainingSpec(data=scenes, recipe=recipe, out_dir=tmp_path))
 
     assert not (tmp_path / "result.json").exists()
     assert not (tmp_path / "failure.json").exists()
-    assert len((tmp_path / PROGRESS).read_text().splitlines()) < 1000
+    assert listener.recoveries == []
+    kept, head = best.kept(tmp_path), checkpoints.standing(tmp_path)
+    assert kept is not None
+    assert head is not None
+    assert 2 <= head.epoch < 1000
+    assert kept.validation.images == 12
+    assert read_architecture(kept.architecture).names == ("disc", "bar")
+    assert load_file(kept.weights)
 
 
-async def test_a_split_without_images_is_refused_by_name(scenes, tiny, tmp_path, on_progress):
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["yolo11n", "yolo26n"])
+async def test_the_networks_of_ultralytics_are_trained_by_their_names(scenes, tiny, tmp_path, listener, architecture):
+    changes = {"architecture": architecture, "image_size": 64, "epochs": 1, "batch": "auto", "optimizer": "auto"}
+    recipe = TrainingRecipe.model_validate(tiny.model_dump() | changes)
+    result = await listener.train(TrainingSpec(data=scenes, recipe=recipe, out_dir=tmp_path))
+    assert listener.epochs[0].batch == 16
+    assert read_architecture(result.architecture).model["scale"] == "n"
+    assert (result.test.images, result.best_epoch) == (12, 1)
+
+
+async def test_a_split_without_images_is_refused_by_name(scenes, tiny, tmp_path, listener):
     folder = tmp_path / "data"
     shutil.copytree(scenes, folder)
     shutil.rmtree(folder / "test" / "images")
     with pytest.raises(EngineFailedError, match=r"dataset-empty: .*test/images"):
-        await run_training(TrainingSpec(data=folder, recipe=tiny, out_dir=tmp_path), on_progress, asyncio.Event())
+        await listener.train(TrainingSpec(data=folder, recipe=tiny, out_dir=tmp_path))
 
 
-async def test_a_network_of_unknown_layers_is_refused_by_name(scenes, tiny, tmp_path, on_progress):
+async def test_a_network_of_unknown_layers_is_refused_by_name(scenes, tiny, tmp_path, listener):
     network = {"backbone": [[-1, 1, "Convolution", [8, 3, 2]]], "head": [[[-1], 1, "Detect", ["nc"]]]}
     recipe = tiny.model_copy(update={"architecture": network})
     with pytest.raises(EngineFailedError, match=r"recipe-wrong: .*'Convolution'"):
-        await run_training(TrainingSpec(data=scenes, recipe=recipe, out_dir=tmp_path), on_progress, asyncio.Event())
+        await listener.train(TrainingSpec(data=scenes, recipe=recipe, out_dir=tmp_path))
     assert json.loads((tmp_path / "failure.json").read_text())["rule"] == "recipe-wrong"
 
 
+async def test_a_device_that_this_machine_lacks_is_refused_by_name(scenes, tiny, tmp_path, listener):
+    with pytest.raises(EngineFailedError, match=r"device-missing: device = '7,8': this machine has \d+ accelerators"):
+        await listener.train(TrainingSpec(data=scenes, recipe=tiny, out_dir=tmp_path, device="7,8"))
+
+
 def test_the_service_itself_imports_no_torch():
-    code = "import sys, trainer.engine.process; sys.exit('torch' in sys.modules or 'ultralytics' in sys.modules)"
+    code = "import sys, trainer.engine.process, trainer.engine.best; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def _engine_of(out: Path) -> int:
-    """Find the engine that works in `out` among this process's children."""
-    me = os.getpid()
-    for line in Path(f"/proc/{me}/task/{me}/children").read_text().split():
-        if str(out).encode() in Path(f"/proc/{line}/cmdline").read_bytes():
-            return int(line)
-    raise LookupError(f"no engine works in {out}")

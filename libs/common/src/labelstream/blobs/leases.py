@@ -42,7 +42,8 @@ class LeaseState:
     owner: str
     attempt: int
     state: State
-    failures: int = 0  # attempts that lapsed or were given up; not those that were released to go on elsewhere
+    failures: int = 0  # attempts in a row that lapsed or were given up; not those that were released to go on elsewhere
+    reason: str = ""  # why the last of them was given up
 
 
 class _Record(Value):
@@ -55,6 +56,7 @@ class _Record(Value):
     state: Literal["held", "released", "finished"] = "held"
     writes: int = 0
     failures: int = 0
+    reason: str = ""
 
     def to_bytes(self) -> bytes:
         return self.model_dump_json().encode()
@@ -76,6 +78,8 @@ class Lease:
         self._writing = asyncio.Lock()
         self.expires_at = written_at + record.ttl_s
         self.over = False
+        self.lost = False  # as far as we know
+        self._went_on = False
         self.deadline: asyncio.Timeout | None = None  # what ends with the lease, and lives on with it
 
     @property
@@ -88,6 +92,15 @@ class Lease:
         """How long the lease lasts after each renewal."""
         return self._record.ttl_s
 
+    def went_on(self) -> None:
+        """Say that the attempt gets somewhere: with the next renewal, the failures before it are forgiven."""
+        self._went_on = True
+
+    async def assure(self) -> None:
+        """Make sure that the lease is still ours, before something is written. Raises LeaseLost or Unavailable."""
+        if self.lost or (not self.over and asyncio.get_running_loop().time() >= self.expires_at):
+            await self.renew()
+
     async def renew(self) -> None:
         """Hold on to the lease for another `ttl_s`. Raises LeaseLost when another took it, or Unavailable."""
         await self._write("held")
@@ -96,20 +109,22 @@ class Lease:
         """Mark the work as done, so that nobody claims it again. Raises LeaseLost or Unavailable."""
         await self._write("finished")
 
-    async def release(self, *, failed: bool = False) -> None:
+    async def release(self, *, failed: bool = False, reason: str = "") -> None:
         """Let the next one claim at once, under the next attempt number. Raises LeaseLost or Unavailable.
 
-        `failed` counts the attempt among those that came to nothing.
+        `failed` counts the attempt among those that came to nothing, and `reason` says why it did.
         """
-        await self._write("released", failures=1 if failed else 0)
+        await self._write("released", failures=1 if failed else 0, reason=reason)
 
-    async def _write(self, state: Literal["held", "released", "finished"], failures: int = 0) -> None:
+    async def _write(self, state: Literal["held", "released", "finished"], failures: int = 0, reason: str = "") -> None:
         async with self._writing:
             if self.over and (state == "held" or state != self._record.state):
                 raise LeaseLost(f"{self._key}: attempt {self.attempt} is over")
             now = asyncio.get_running_loop().time()
+            before = 0 if self._went_on else self._record.failures
             record = self._record.model_copy(update={
-                "state": state, "writes": self._record.writes + 1, "failures": self._record.failures + failures,
+                "state": state, "writes": self._record.writes + 1, "failures": before + failures,
+                "reason": reason or self._record.reason,
             })  # fmt: skip
             try:
                 etag = await self._blobs.replace(self._key, record.to_bytes(), self._etag)
@@ -129,6 +144,7 @@ class Lease:
                 return await self._blobs.replace(self._key, record.to_bytes(), found.etag)
         except (BlobChanged, BlobNotFound):
             pass
+        self.lost = True
         raise LeaseLost(f"{self._key}: attempt {self.attempt} was taken over")
 
 
@@ -159,7 +175,8 @@ class Leases:
         if state in ("held", "finished"):
             return None
         failures = record.failures + (1 if state == "expired" else 0)
-        following = mine.model_copy(update={"attempt": record.attempt + 1, "failures": failures})
+        inherited = {"attempt": record.attempt + 1, "failures": failures, "reason": record.reason}
+        following = mine.model_copy(update=inherited)
         return await self._take_over(key, following, etag)
 
     async def look(self, key: str) -> LeaseState | None:
@@ -169,7 +186,7 @@ class Leases:
             return None
         record, state, _ = found
         lapsed = 1 if state == "expired" else 0
-        return LeaseState(record.owner, record.attempt, state, record.failures + lapsed)
+        return LeaseState(record.owner, record.attempt, state, record.failures + lapsed, record.reason)
 
     async def _take_over(self, key: str, mine: _Record, etag: str) -> Lease | None:
         now = asyncio.get_running_loop().time()
@@ -199,17 +216,18 @@ class Leases:
 
 
 @asynccontextmanager
-async def keep(lease: Lease, every_s: float | None = None) -> AsyncIterator[Lease]:
+async def keep(lease: Lease, every_s: float | None = None, *, through_outages: bool = False) -> AsyncIterator[Lease]:
     """Renew a lease in the background while the body runs; a lost lease cancels the body and raises LeaseLost.
 
     It is renewed every `every_s` seconds, by default three times in its life. A store that is away is
-    asked again until the lease would have expired: then it counts as lost. The body may finish or
-    release the lease itself, and run on.
+    asked again until the lease would have expired: then it counts as lost; `through_outages` asks for as
+    long as it takes, and only a lease that another took ends the body: where the store is away for
+    everybody, nobody can. The body may finish or release the lease itself, and run on.
     """
     pause_s = lease.ttl_s / 3 if every_s is None else every_s
     try:
-        async with asyncio.timeout_at(lease.expires_at) as deadline:
-            lease.deadline = deadline
+        async with asyncio.timeout_at(None if through_outages else lease.expires_at) as deadline:
+            lease.deadline = None if through_outages else deadline
             renewing = asyncio.create_task(_renew(lease, pause_s, deadline))
             try:
                 yield lease

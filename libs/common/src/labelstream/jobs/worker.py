@@ -42,20 +42,41 @@ class Attempt:
     number: int
     blobs: Blobs
     health: Health
+    lease: Lease | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another attempt took the job over, as far as we know."""
+        return self.lease is not None and self.lease.lost
+
+    def went_on(self) -> None:
+        """Say that the attempt got somewhere, so that it does not count among those that came to nothing."""
+        if self.lease is not None:
+            self.lease.went_on()
 
     def key(self, name: str) -> str:
         """Return where the attempt's file `name` lies."""
         return keys.attempt(self.job.project, self.job.id, self.number, name)
 
     async def put(self, name: str, data: bytes) -> FileRef:
-        """Leave a small file; waits while the store is away."""
-        await patiently(self.health, "object store", lambda: self.blobs.put(self.key(name), data))
+        """Leave a small file; waits while the store is away. Raises LeaseLost."""
+        await self._leave(lambda: self.blobs.put(self.key(name), data))
         return FileRef.of(self.key(name), data)
 
     async def upload(self, path: Path, name: str) -> FileRef:
-        """Leave a file of any size; waits while the store is away."""
-        await patiently(self.health, "object store", lambda: self.blobs.upload(path, self.key(name)))
+        """Leave a file of any size; waits while the store is away. Raises LeaseLost."""
+        await self._leave(lambda: self.blobs.upload(path, self.key(name)))
         return await asyncio.to_thread(FileRef.of_file, self.key(name), path)
+
+    async def _leave(self, write: Callable[[], Awaitable[object]]) -> None:
+        """Write once we know that the attempt is still ours: who slept for long finds out here."""
+
+        async def write_if_ours() -> None:
+            if self.lease is not None:
+                await self.lease.assure()
+            await write()
+
+        await patiently(self.health, "object store", write_if_ours)
 
 
 @dataclass(frozen=True)
@@ -63,6 +84,8 @@ class Worker:
     """Takes the jobs of one queue, one at a time.
 
     `do` returns the result to leave, or raises Rejected when the job can't be done, or TryAgain.
+    `afterwards` clears up once that stands in the store, for good. `through_outages` lets an attempt
+    outlive a store that is away for longer than the lease: for work that is dear to begin anew.
     """
 
     queue_name: str
@@ -71,6 +94,8 @@ class Worker:
     blobs: Blobs
     health: Health
     do: Callable[[Attempt], Awaitable[Value]]
+    afterwards: Callable[[Attempt], Awaitable[None]] | None = None
+    through_outages: bool = False
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -92,13 +117,13 @@ class Worker:
             return
         log.info("job.claimed", job=job.id, queue=self.queue_name, attempt=lease.attempt)
         try:
-            async with keep(lease):
-                await self._do(Attempt(job, lease.attempt, self.blobs, self.health), lease)
+            async with keep(lease, through_outages=self.through_outages):
+                await self._do(Attempt(job, lease.attempt, self.blobs, self.health, lease), lease)
         except LeaseLost as lost:
             log.warning("job.attempt_lost", job=job.id, attempt=lease.attempt, reason=str(lost))
         except TryAgain as failed:
             log.warning("job.attempt_failed", job=job.id, attempt=lease.attempt, reason=str(failed))
-            await self._hand_back(lease, failed=True)
+            await self._hand_back(lease, failed=True, reason=str(failed))
         finally:
             await self._hand_back(lease)
 
@@ -113,11 +138,13 @@ class Worker:
             await attempt.put(RESULT, result.model_dump_json().encode())
             log.info("job.done", job=attempt.job.id, attempt=attempt.number)
         await patiently(self.health, "object store", lease.finish)
+        if self.afterwards is not None:
+            await self.afterwards(attempt)
 
-    async def _hand_back(self, lease: Lease, *, failed: bool = False) -> None:
+    async def _hand_back(self, lease: Lease, *, failed: bool = False, reason: str = "") -> None:
         """Let another worker go on at once when we stop in the middle."""
         try:
-            if not lease.over:
-                await lease.release(failed=failed)
+            if not lease.over and not lease.lost:
+                await lease.release(failed=failed, reason=reason)
         except (LeaseLost, Unavailable) as error:
             log.info("job.not_released", reason=str(error))

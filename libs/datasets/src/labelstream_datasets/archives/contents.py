@@ -18,6 +18,7 @@ from labelstream.events.batch import Variant
 from labelstream.labels import Shape, yolo_lines
 from labelstream.values import FileRef, Sha256, Value, sha256_hex
 from labelstream_datasets.archives.erased import Erasure
+from labelstream_datasets.archives.names import stem_of
 
 CONTENTS = "contents.json"
 
@@ -45,11 +46,6 @@ class Contents(Value):
     recipe: Sha256
     made: tuple[Made, ...] = ()
     missing: tuple[Missing, ...] = ()
-
-
-def stem_of(image: str, labels: str) -> str:
-    """Return how the files of an image with its labels are called in an archive, before the variant's number."""
-    return f"{image[:16]}-{labels[:8]}"
 
 
 class _Tar:

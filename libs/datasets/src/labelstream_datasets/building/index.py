@@ -54,7 +54,7 @@ class BatchIndex:
             return
         if event.lists is not None:
             raise ValueError("the event's lists lie in the store: fold it behind labelstream.batches.WholeBatches")
-        erased = self._erased.setdefault(envelope.project, ErasedContents())
+        erased = self.erased(envelope.project)
         erased.fold(event)
         self._move(event.rewritten)
         book = self._books.setdefault((envelope.project, event.recipe), _Book({}, {}, erased))
@@ -102,6 +102,10 @@ class BatchIndex:
         """Return the offset of `annotation-events` up to which everything is answered; -1 when nothing is."""
         book = self._books.get((project, recipe))
         return book.coverage if book else -1
+
+    def erased(self, project: str) -> ErasedContents:
+        """Return what of the project was erased; it grows with the index."""
+        return self._erased.setdefault(project, ErasedContents())
 
     def find(self, project: str, recipe: str, content: tuple[str, str], cut: int) -> StoredContent | None:
         """Return the variants of a content that was validated up to the offset `cut`; None when it was left out."""

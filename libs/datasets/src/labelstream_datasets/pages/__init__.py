@@ -12,7 +12,10 @@ import functools
 import jinja2
 from markupsafe import Markup
 
+from labelstream_datasets.pages.words import FILTERS, percent, short
 from labelstream_datasets.pictures import colour_of
+
+__all__ = ["css_colour", "embedded", "percent", "render", "short"]
 
 _HERE = "labelstream_datasets.pages"
 
@@ -25,22 +28,6 @@ def render(package: str, template: str, **values: object) -> str:
 def embedded(jpeg: bytes) -> Markup:
     """Return an image as the address of itself, for `src`."""
     return Markup("data:image/jpeg;base64,") + base64.b64encode(jpeg).decode()
-
-
-def short(number: float) -> str:
-    """Return a number as it reads fast: 950, 1.2k, 48k, 3.1M."""
-    for limit, unit in ((1e6, "M"), (1e3, "k")):
-        if number >= limit:
-            scaled = number / limit
-            return f"{scaled:.1f}{unit}" if scaled < 10 and round(scaled, 1) % 1 else f"{scaled:.0f}{unit}"
-    return f"{number:.0f}"
-
-
-def percent(share: float) -> str:
-    """Return a share as it reads fast: 12 %, 0.4 %, 0 %."""
-    return (
-        f"{share:.1%}".replace(".0%", "%").replace("%", " %") if 0 < share < 0.1 else f"{share:.0%}".replace("%", " %")
-    )
 
 
 def css_colour(class_id: int) -> str:
@@ -58,5 +45,5 @@ def _environment(package: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"short": short, "percent": percent, "embedded": embedded, "css_colour": css_colour}
+    made.filters.update(FILTERS, embedded=embedded, css_colour=css_colour)
     return made

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from labelstream_datasets.pages import percent, short
+from labelstream_datasets.pages.words import percent, short
 
 _WIDE, _HIGH = 480, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42, 20, 22, 28  # room around the plot
@@ -30,7 +30,7 @@ def histogram(bars: Sequence[Bar], ticks: Mapping[float, str], marks: Mapping[fl
     for part in (0.5, 1.0):
         y = floor - part * height
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDE - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(_text(_LEFT - 6, y + 4, short(most * part), "end"))
+        parts.append(text(_LEFT - 6, y + 4, short(most * part), "end"))
     for number, bar in enumerate(bars):
         tall = max(1.5, bar.count / most * height) if bar.count else 0
         x = _LEFT + number * step
@@ -40,13 +40,13 @@ def histogram(bars: Sequence[Bar], ticks: Mapping[float, str], marks: Mapping[fl
             f'<rect class="bar" x="{x + step * 0.08:.1f}" y="{floor - tall:.1f}" width="{step * 0.84:.1f}" '
             f'height="{tall:.1f}" rx="1.5"/></g>'
         )
-    for at, text in (marks or {}).items():
+    for at, said in (marks or {}).items():
         x = _LEFT + at * step
         parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 6}" y2="{floor}"/>')
-        parts.append(_text(x + 4, _TOP - 8, text, "start"))
+        parts.append(text(x + 4, _TOP - 8, said))
     parts.append(f'<line class="axis" x1="{_LEFT}" x2="{_WIDE - _RIGHT}" y1="{floor}" y2="{floor}"/>')
-    parts += [_text(_LEFT + at * step, _HIGH - 8, text, "middle") for at, text in ticks.items()]
-    return _svg(_WIDE, _HIGH, parts)
+    parts += [text(_LEFT + at * step, _HIGH - 8, said, "middle") for at, said in ticks.items()]
+    return svg(_WIDE, _HIGH, parts)
 
 
 def heatmap(rows: Sequence[Sequence[int]], said: str) -> Markup:
@@ -62,7 +62,7 @@ def heatmap(rows: Sequence[Sequence[int]], said: str) -> Markup:
         for x, count in enumerate(row)
         if count
     ]
-    return _svg(300, 300, ['<rect class="paper" width="300" height="300"/>', *parts])
+    return svg(300, 300, ['<rect class="paper" width="300" height="300"/>', *parts])
 
 
 def _ceiling(most: int) -> float:
@@ -71,10 +71,14 @@ def _ceiling(most: int) -> float:
     return next((unit * step for step in (1, 2, 4, 6, 8, 10) if unit * step >= most), 1.0) if most else 1.0
 
 
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+def text(x: float, y: float, said: str, anchor: str = "start", more: str = "") -> str:
+    """Write into a drawing; `more` are attributes of ours."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{escape(said)}</text>'
 
 
-def _svg(wide: int, high: int, parts: Sequence[str]) -> Markup:
-    """Put a drawing together; all foreign text in it was escaped."""
-    return Markup(f'<svg viewBox="0 0 {wide} {high}" role="img">{"".join(parts)}</svg>')  # noqa: S704  # escaped above
+def svg(wide: float, high: float, parts: Sequence[str], *, name: str = "", fixed: bool = False) -> Markup:
+    """Put a drawing together out of parts whose foreign text was escaped; `fixed`: as large as it says, no larger."""
+    label = f' aria-label="{escape(name)}"' if name else ""
+    style = f' style="width:{wide:.0f}px"' if fixed else ""
+    drawn = f'<svg viewBox="0 0 {wide:.0f} {high:.0f}" role="img"{label}{style}>{"".join(parts)}</svg>'
+    return Markup(drawn)  # noqa: S704  # escaped above

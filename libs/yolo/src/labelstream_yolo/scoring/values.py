@@ -96,4 +96,5 @@ class Tested(Value):
 
     model: Evaluation
     champion: Comparison | None = None
+    champion_missing: str | None = Field(None, description="why the model in service could not be measured")
     images: tuple[ImageResult, ...] = Field((), description="the best and the worst, sorted from the best")

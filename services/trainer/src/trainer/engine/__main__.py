@@ -11,7 +11,8 @@ from trainer.engine.contract import TrainingSpec
 
 
 def _train(spec: TrainingSpec) -> dict[str, Any]:
-    prepare_ultralytics(spec.out_dir / "ultralytics", spec.recipe.threads)
+    recipe = spec.recipe
+    prepare_ultralytics(spec.out_dir / "ultralytics", recipe.threads, albumentations=recipe.on_the_fly.albumentations)
     from trainer.engine.job import train  # noqa: PLC0415  # torch must come after the preparation
 
     return train(spec).model_dump(mode="json")

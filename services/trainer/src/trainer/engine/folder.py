@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from labelstream.values import SPLITS
+from labelstream.values import SPLITS, Split
 from labelstream_yolo.engine import EngineFailure
 
 
@@ -18,6 +18,7 @@ class Folder:
 
     root: Path
     names: tuple[str, ...]
+    images: dict[Split, int]
     digest: str  # of the names of the images and the content of the labels
 
     def write_description(self, path: Path) -> Path:
@@ -34,14 +35,16 @@ def open_folder(root: Path) -> Folder:
     """
     names = _names(root / "data.yaml")
     digest = hashlib.sha256(repr(names).encode())
+    counts: dict[Split, int] = {}
     for split in SPLITS:
         images = _files(root / split / "images")
         if not images:
             raise EngineFailure("dataset-empty", f"there are no images in {root / split / 'images'}")
+        counts[split] = len(images)
         digest.update(repr([split, [path.name for path in images]]).encode())
         for path in _files(root / split / "labels"):
             digest.update(path.name.encode() + path.read_bytes())
-    return Folder(root, names, digest.hexdigest())
+    return Folder(root, names, counts, digest.hexdigest())
 
 
 def _files(folder: Path) -> list[Path]:

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import time
 from pathlib import Path
-
-import torch
 
 from labelstream.errors import Misconfigured
 from labelstream.values import digest_of
 from labelstream_yolo.architecture import Architecture
 from labelstream_yolo.engine import EngineFailure
 from labelstream_yolo.offline import versions
-from labelstream_yolo.weights import check_layers, load_model
-from trainer.engine.contract import ARCHITECTURE, CHECKPOINT, WEIGHTS, TrainingResult, TrainingSpec
-from trainer.engine.evaluation import evaluate
-from trainer.engine.folder import Folder, open_folder
-from trainer.engine.training import (
-    Training,
-    best_weights,
-    epochs_in,
-    network_of,
-    overrides_of,
-    read_best,
+from labelstream_yolo.weights import check_layers
+from trainer.engine import checkpoints
+from trainer.engine.best import read_best, settle
+from trainer.engine.checkpoints import Head
+from trainer.engine.contract import (
+    ARCHITECTURE,
+    BEST,
+    CHECKPOINT,
+    RECOVERIES,
+    TESTED,
+    WEIGHTS,
+    Recovery,
+    TrainingResult,
+    TrainingSpec,
 )
+from trainer.engine.devices import in_words, settled
+from trainer.engine.evaluation import metrics_of, test_of
+from trainer.engine.fit import fit
+from trainer.engine.folder import Folder, open_folder
+from trainer.engine.memory import telling_want_of_memory
+from trainer.engine.options import network_of
+from trainer.engine.plan import Plan
+from trainer.engine.recovering import batch_of, devices_in, merged
+from trainer.engine.training import tell
 
 
 def train(spec: TrainingSpec) -> TrainingResult:
@@ -32,27 +42,57 @@ def train(spec: TrainingSpec) -> TrainingResult:
 
     Raises EngineFailure.
     """
+    with telling_want_of_memory():
+        return _trained(spec)
+
+
+def _trained(spec: TrainingSpec) -> TrainingResult:
     began = time.monotonic()
-    folder = open_folder(spec.data)
-    architecture = _architecture(spec, folder)
-    run = _run_folder(spec, folder)
-    description = folder.write_description(run / "data.yaml")
-    epochs = _fit(spec, architecture, description)
-    best = read_best(spec.out_dir)
-    weights = spec.out_dir / WEIGHTS
-    shutil.copyfile(best_weights(spec.out_dir), weights)
-    (spec.out_dir / ARCHITECTURE).write_text(architecture.model_dump_json(indent=1))
-    test = evaluate(load_model(weights, architecture), description, "test", spec.recipe, run / "test")
+    plan, head = _planned(spec)
+    if head is None or not head.complete:
+        fit(plan)
+        head = checkpoints.head_of(spec.out_dir / CHECKPOINT)
+    best = read_best(spec.out_dir / BEST)
+    weights = _weights(spec.out_dir)
+    tested = test_of(_for_the_test(plan, head), plan.architecture, weights, plan.description)
+    (spec.out_dir / TESTED).write_text(tested.model_dump_json())
     return TrainingResult(
         best_epoch=best.epoch,
-        epochs=epochs,
+        epochs=head.epoch,
         validation=best.validation,
-        test=test,
+        test=metrics_of(tested.model),
         weights=weights,
         architecture=spec.out_dir / ARCHITECTURE,
-        versions=architecture.versions,
+        tested=spec.out_dir / TESTED,
+        history=head.history,
+        recoveries=plan.recoveries,
+        versions=plan.architecture.versions,
+        device=in_words(plan.spec.device),
         seconds=round(time.monotonic() - began, 2),
     )
+
+
+def _planned(spec: TrainingSpec) -> tuple[Plan, Head | None]:
+    """Return what is to be done, and the checkpoint that it goes on from, if there is one."""
+    folder = open_folder(spec.data)
+    device = settled(spec.device)
+    architecture = _architecture(spec, folder)
+    (spec.out_dir / ARCHITECTURE).write_text(architecture.model_dump_json(indent=1))
+    initial = spec.initial.id if spec.initial else None
+    identity = digest_of([spec.recipe.digest, folder.digest, initial])
+    head = _taken_up(spec, identity)
+    adjustments = merged(spec.adjustments, head.adjustments) if head else spec.adjustments
+    tell(spec.out_dir, list(head.history) if head else [])
+    plan = Plan(
+        spec=spec.model_copy(update={"device": device, "adjustments": adjustments}),
+        identity=identity,
+        architecture=architecture,
+        description=folder.write_description(spec.out_dir / "data.yaml"),
+        train_images=folder.images["train"],
+        taken_up=head is not None,
+        recoveries=_recoveries(spec.out_dir, head),
+    )
+    return plan, head
 
 
 def _architecture(spec: TrainingSpec, folder: Folder) -> Architecture:
@@ -66,31 +106,47 @@ def _architecture(spec: TrainingSpec, folder: Folder) -> Architecture:
     )
 
 
-def _run_folder(spec: TrainingSpec, folder: Folder) -> Path:
-    """Return the folder of the run, emptied unless what lies there is this training and may go on."""
-    run = spec.out_dir / "run"
-    identity = run / "identity"
-    digest = digest_of([spec.recipe.digest, folder.digest])
-    if not (spec.resume and identity.exists() and identity.read_text() == digest):
-        shutil.rmtree(run, ignore_errors=True)
-        run.mkdir(parents=True)
-        identity.write_text(digest)
-    return run
+def _taken_up(spec: TrainingSpec, identity: str) -> Head | None:
+    """Return the newest checkpoint, if it is of this training.
 
-
-def _fit(spec: TrainingSpec, architecture: Architecture, description: Path) -> int:
-    """Train what is still to be trained; return the number of epochs that the weights have seen chosen from."""
-    run, checkpoint = spec.out_dir / "run", spec.out_dir / CHECKPOINT
-    complete = run / "complete"  # written when the last epoch is over, which patience may decide
-    behind = epochs_in(checkpoint) if best_weights(spec.out_dir).exists() else 0
-    if complete.exists() or behind >= spec.recipe.epochs:
-        return behind
-    overrides = overrides_of(spec.recipe, description, run)
-    if behind:
-        overrides["resume"] = str(checkpoint)
+    Raises EngineFailure (`checkpoint-damaged`), when it is not whole or its best weights are not there.
+    """
+    path = checkpoints.newest(spec.out_dir)
+    if path is None:
+        return None
     try:
-        Training(overrides, architecture, spec.recipe, spec.out_dir).train()
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise EngineFailure("out-of-memory", f"batch {spec.recipe.batch} does not fit: {error}") from error
-    complete.touch()
-    return epochs_in(checkpoint)
+        head = checkpoints.whole(path)
+    except checkpoints.Damaged as error:
+        raise EngineFailure("checkpoint-damaged", str(error)) from error
+    if not spec.resume or head.identity != identity:
+        checkpoints.forget(spec.out_dir)
+        (spec.out_dir / RECOVERIES).unlink(missing_ok=True)
+        return None
+    if not settle(spec.out_dir, head.best_sha256):
+        raise EngineFailure("checkpoint-damaged", f"the best weights of {path.name}, epoch {head.best_epoch}, are gone")
+    return head
+
+
+def _recoveries(out_dir: Path, head: Head | None) -> tuple[Recovery, ...]:
+    """Return those that the checkpoint knows of, and those on this machine since."""
+    path = out_dir / RECOVERIES
+    lines = path.read_text().splitlines() if path.exists() else []
+    known = head.recoveries if head else ()
+    here = (Recovery.model_validate_json(line) for line in lines)
+    return (*known, *(recovery for recovery in here if recovery not in known))
+
+
+def _weights(out_dir: Path) -> Path:
+    weights = out_dir / WEIGHTS
+    weights.unlink(missing_ok=True)
+    os.link(out_dir / BEST, weights)  # the same file under the name that it is handed over by
+    return weights
+
+
+def _for_the_test(plan: Plan, head: Head) -> TrainingSpec:
+    """Return what the test is done with: one device, and the batch that is known to fit there."""
+    spec = plan.spec
+    now = merged(spec.adjustments, head.adjustments)
+    batch = max(batch_of(now, spec.recipe) // devices_in(spec.device), 1)
+    adjustments = now.model_copy(update={"batch": batch})
+    return spec.model_copy(update={"adjustments": adjustments, "device": spec.device.split(",")[0]})

@@ -1,85 +1,138 @@
-"""The training itself: ultralytics' trainer, reporting each epoch and keeping the best weights without pickle."""
+"""The training itself: ultralytics' trainer, with our checkpoints, our reports, and no recovery that goes on unsaid."""
 
 from __future__ import annotations
 
-import os
-import pickle
+import math
 import time
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from ultralytics.models.yolo.detect import DetectionTrainer
-from ultralytics.nn.tasks import yaml_model_load
+from ultralytics.utils import RANK
 
-from labelstream.errors import Misconfigured
 from labelstream.events.training import Metrics
-from labelstream.values import Value
-from labelstream_yolo.architecture import Architecture
-from labelstream_yolo.weights import build_model, read_metadata, save_weights
-from trainer.engine.contract import CHECKPOINT, PROGRESS, Progress
-from trainer.engine.evaluation import device, metrics_of
-from trainer.recipe import TrainingRecipe
-
-HEADER = "labelstream"  # where the best weights say what they are
-
-
-class Best(Value):
-    """What the best weights say of themselves."""
-
-    epoch: int
-    validation: Metrics
+from labelstream.values import sha256_file
+from labelstream_yolo.architecture import read_architecture
+from labelstream_yolo.engine import EngineFailure, write_json
+from labelstream_yolo.transfer import transfer
+from labelstream_yolo.weights import build_model, save_weights
+from trainer.engine import checkpoints
+from trainer.engine.best import HEADER, Best, make_way
+from trainer.engine.checkpoints import Head
+from trainer.engine.contract import PROGRESS, Progress
+from trainer.engine.memory import peak_memory_bytes
+from trainer.engine.options import overrides_of
+from trainer.engine.plan import Plan
+from trainer.engine.recovering import IN_FORCE, NOT_FINITE
+from trainer.engine.state import gathered, is_finite, restore, seed_epoch
 
 
 class Training(DetectionTrainer):  # type: ignore[misc]  # ultralytics is untyped
     """One training in one folder."""
 
-    def __init__(self, overrides: dict[str, Any], network: Architecture, recipe: TrainingRecipe, out: Path) -> None:
-        super().__init__(overrides=overrides)
-        self.network = network
-        self.recipe = recipe
-        self.out = out
-        self.began = time.monotonic()
-        self.epoch_began = self.began
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(overrides=overrides_of(plan, plan.spec.out_dir / "run"))
+        self.plan = plan
+        self.checkpoint = checkpoints.newest(plan.spec.out_dir) if plan.taken_up else None
+        self.head = checkpoints.head_of(self.checkpoint) if self.checkpoint else None
+        self.history = list(self.head.history) if self.head else []
+        self.best_sha256 = self.head.best_sha256 if self.head else ""
+        self.began = self.epoch_began = time.monotonic()
         self.images_per_s = 0.0
-        self.add_callback("on_train_start", lambda _: torch.set_num_threads(recipe.threads))
+        self.add_callback("on_train_start", Training._set_off)
         self.add_callback("on_train_epoch_start", Training._epoch_begins)
+        self.add_callback("on_train_batch_end", Training._watch_loss)
         self.add_callback("on_train_epoch_end", Training._epoch_trained)
-        self.add_callback("on_fit_epoch_end", Training._report)
 
     def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:  # noqa: ARG002  # the signature is ultralytics'
-        """Build the network of the recipe, with a checkpoint's weights when the training goes on."""
-        model = build_model(self.network)
-        if weights is not None:
-            model.load(weights)
+        """Build the network of the recipe, with the weights to begin with, if there are any."""
+        model = build_model(self.plan.architecture)
+        initial = self.plan.spec.initial
+        if initial is not None and self.head is None:
+            names = read_architecture(initial.architecture).names
+            taken = transfer(model, self.plan.architecture.names, initial.weights, names)
+            if not taken.tensors:
+                raise EngineFailure("weights-wrong", f"nothing of the weights {initial.id} fits this network")
+            print(f"begins with {taken.tensors} of {taken.of} tensors of {initial.id}, classes {taken.classes}")  # noqa: T201  # the engine's log is its output
         return model.to(memory_format=torch.channels_last)  # a quarter faster on CPUs, and what tensor cores want
 
+    def auto_batch(self, max_num_obj: int = 0, dataset_size: int = 0) -> int:  # noqa: ARG002  # the signature is ultralytics'
+        """Return what fills the accelerator; each batch is a step of its own."""
+        batch = int(super().auto_batch())
+        self.args.nbs = batch
+        return batch
+
+    def resume_training(self, ckpt: Any) -> None:  # noqa: ARG002  # ultralytics' checkpoint: there is none
+        """Go on from our checkpoint; everything else is set up by now."""
+        if self.head is not None and self.checkpoint is not None:
+            restore(self, checkpoints.state_of(self.checkpoint), self.head.epoch)
+
     def save_model(self) -> bool:
-        """Keep the best weights and the checkpoint, each whole or not at all, the weights first."""
-        checkpoint = self.out / CHECKPOINT
-        self.last = checkpoint.with_suffix(".unfinished")
-        super().save_model()
-        if self.best_fitness == self.fitness:
-            best = Best(epoch=self.epoch + 1, validation=metrics_of(self.validator))
-            save_weights(self.ema.ema, best_weights(self.out), {HEADER: best.model_dump_json()})
-        self.last.replace(checkpoint)
-        self.last = checkpoint
+        """Keep the best weights, the checkpoint, and tell of the epoch, in this order."""
+        if self.stopper.best_epoch == self.epoch + 1:
+            best = Best(epoch=self.epoch + 1, validation=_measured(self.validator))
+            path = make_way(self.plan.spec.out_dir)
+            save_weights(self.ema.ema, path, {HEADER: best.model_dump_json()})
+            self.best_sha256 = sha256_file(path)
+        self.history.append(self._progress())
+        checkpoints.write(self.plan.spec.out_dir, self._head(), gathered(self))
+        tell(self.plan.spec.out_dir, self.history[-1:])
         return True
+
+    def save_metrics(self, metrics: dict[str, Any]) -> None:
+        """Do nothing: the checkpoint holds them."""
 
     def final_eval(self) -> None:
         """Do nothing: the best weights were measured when they were kept."""
 
+    def _handle_nan_recovery(self, epoch: int) -> bool:
+        """End at once: whoever started us goes back to the last good checkpoint, with a lower rate."""
+        if self.fitness is not None and not math.isfinite(self.fitness):
+            raise EngineFailure(NOT_FINITE, f"epoch {epoch + 1}: the validation gives {self.fitness}")
+        if not is_finite(self):
+            raise EngineFailure(NOT_FINITE, f"epoch {epoch + 1}: the weights are not finite; {self._losses()}")
+        return False
+
+    def _set_off(self) -> None:
+        torch.set_num_threads(self.plan.spec.recipe.threads)  # choosing the device set it
+        in_force = self.plan.spec.adjustments.model_copy(update={"batch": self.batch_size})
+        self.plan = self.plan.model_copy(update={"spec": self.plan.spec.model_copy(update={"adjustments": in_force})})
+        if RANK in (-1, 0):
+            write_json(self.plan.spec.out_dir / IN_FORCE, in_force.model_dump(mode="json"))
+
     def _epoch_begins(self) -> None:
+        self._oom_retries = 3  # as if ultralytics had tried: halving the batch is told, and works in any epoch, outside
+        seed_epoch(self, self.plan.spec.recipe.seed, max(RANK, 0))
         self.epoch_began = time.monotonic()
+
+    def _watch_loss(self) -> None:
+        loss = float(self.loss.detach())
+        if not math.isfinite(loss):
+            raise EngineFailure(NOT_FINITE, f"epoch {self.epoch + 1}: the loss is {loss}; {self._losses()}")
 
     def _epoch_trained(self) -> None:
         self.images_per_s = len(self.train_loader.dataset) / (time.monotonic() - self.epoch_began)
 
-    def _report(self) -> None:
+    def _losses(self) -> str:
+        return ", ".join(f"{name} {float(loss):.4g}" for name, loss in self.loss_items.items())
+
+    def _head(self) -> Head:
+        return Head(
+            identity=self.plan.identity,
+            epoch=self.epoch + 1,
+            complete=bool(self.stop),
+            best_epoch=self.stopper.best_epoch,
+            best_sha256=self.best_sha256,
+            adjustments=self.plan.spec.adjustments,
+            history=tuple(self.history),
+            recoveries=self.plan.recoveries,
+        )
+
+    def _progress(self) -> Progress:
         epoch, seconds = self.epoch + 1, time.monotonic() - self.began
         left = 0 if self.stop else self.epochs - epoch
-        progress = Progress(
+        return Progress(
             epoch=epoch,
             epochs=self.epochs,
             losses={name: round(float(loss), 5) for name, loss in self.tloss.items()},
@@ -88,79 +141,25 @@ class Training(DetectionTrainer):  # type: ignore[misc]  # ultralytics is untype
             seconds=round(seconds, 2),
             eta_s=round(seconds / (epoch - self.start_epoch) * left, 1),
             images_per_s=round(self.images_per_s, 2),
+            memory_bytes=peak_memory_bytes(self.device),
+            batch=self.batch_size,
+            learning_rate=min(group["lr"] for group in self.optimizer.param_groups),  # MuSGD's heads have thrice that
         )
-        with (self.out / PROGRESS).open("a") as report:
-            report.write(progress.model_dump_json() + "\n")
 
 
-def network_of(recipe: TrainingRecipe) -> dict[str, Any]:
-    """Return the recipe's network as data.
-
-    Raises Misconfigured when ultralytics has none of that name.
-    """
-    if recipe.network is not None:
-        return dict(recipe.network)
-    try:
-        network: dict[str, Any] = yaml_model_load(f"{recipe.architecture}.yaml")
-    except FileNotFoundError as error:
-        raise Misconfigured(f"architecture = {recipe.architecture!r}: ultralytics has no such network") from error
-    del network["yaml_file"]
-    return network
+def tell(out_dir: Path, epochs: list[Progress]) -> None:
+    """Say that these epochs stand."""
+    with (out_dir / PROGRESS).open("a") as report:
+        report.write("".join(progress.model_dump_json() + "\n" for progress in epochs))
 
 
-def overrides_of(recipe: TrainingRecipe, description: Path, run: Path) -> dict[str, Any]:
-    """Return the recipe in ultralytics' words."""
-    on_cpu = device() == "cpu"
-    return {
-        "task": "detect",
-        "model": "network.yaml",  # a name for the log: the network is given as data
-        "data": str(description),
-        "save_dir": str(run),
-        "exist_ok": True,
-        "device": device(),
-        "amp": "bf16" if not on_cpu and torch.cuda.is_bf16_supported() else False,
-        "workers": 0 if on_cpu else min(8, os.cpu_count() or 1),
-        "pretrained": False,
-        "plots": False,
-        "imgsz": recipe.image_size,
-        "epochs": recipe.epochs,
-        "batch": recipe.batch,
-        "nbs": recipe.batch,  # ultralytics' nominal 64 would gather gradients and starve a small training of steps
-        "optimizer": recipe.optimizer,
-        "lr0": recipe.lr0,
-        "lrf": recipe.lrf,
-        "momentum": recipe.momentum,
-        "weight_decay": recipe.weight_decay,
-        "warmup_epochs": recipe.warmup_epochs,
-        "warmup_bias_lr": 0.0,
-        "cos_lr": recipe.cosine,
-        "patience": recipe.patience,
-        "seed": recipe.seed,
-        "cache": "ram" if recipe.cache_images else False,
-        "erasing": 0.0,
-        **recipe.on_the_fly.model_dump(),
-    }
-
-
-def best_weights(out: Path) -> Path:
-    """Return where the best weights so far lie."""
-    return out / "run" / "best.safetensors"
-
-
-def read_best(out: Path) -> Best:
-    """Return what the best weights say of themselves."""
-    return Best.model_validate_json(read_metadata(best_weights(out))[HEADER])
-
-
-def epochs_in(checkpoint: Path) -> int:
-    """Return how many epochs a checkpoint holds; 0 when there is none or it is damaged.
-
-    A checkpoint is read only from the folder that this training wrote itself.
-    """
-    if not checkpoint.exists() or not zipfile.is_zipfile(checkpoint):
-        return 0
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=False)
-        return int(content["epoch"]) + 1
-    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile):
-        return 0
+def _measured(validator: Any) -> Metrics:
+    box, names = validator.metrics.box, validator.metrics.names
+    return Metrics(
+        map50=float(box.map50),
+        map50_95=float(box.map),
+        precision=float(box.mp),
+        recall=float(box.mr),
+        images=int(validator.seen),
+        per_class={names[int(c)]: float(box.maps[int(c)]) for c in box.ap_class_index},
+    )

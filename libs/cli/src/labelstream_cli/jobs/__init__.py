@@ -1,0 +1,1 @@
+"""The trainings of a platform: which there are, how each goes, what its worker says, and ending one."""

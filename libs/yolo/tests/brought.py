@@ -1,0 +1,51 @@
+"""Writes files of weights as people bring them; run as a program, because torch stays out of the tests' own process.
+
+python brought.py KIND TARGET
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from labelstream_yolo.offline import prepare_ultralytics
+
+NETWORK = {
+    "nc": 3,
+    "width_multiple": 0.25,
+    "backbone": [[-1, 1, "Conv", [32, 3, 2]], [-1, 1, "Conv", [64, 3, 2]], [-1, 1, "Conv", [64, 3, 2]]],
+    "head": [[[-1], 1, "Detect", ["nc"]]],
+}
+NAMES = {0: "truck", 1: "car", 2: "tank"}
+
+
+class Trap:
+    """Leaves a file behind when it is unpickled, if anything lets it."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.system, (f"touch {sys.argv[2]}.sprung",)
+
+
+def main() -> None:
+    """Write one file."""
+    kind, target = sys.argv[1], Path(sys.argv[2])
+    prepare_ultralytics(Path(tempfile.mkdtemp(dir=target.parent)), threads=1)
+    import torch  # noqa: PLC0415  # after the preparation
+    from ultralytics.nn.tasks import ClassificationModel, DetectionModel  # noqa: PLC0415  # likewise
+
+    if kind == "classifier":
+        model = ClassificationModel("yolo11n-cls.yaml", nc=3, verbose=False)
+    else:
+        network = NETWORK | ({"activation": "torch.nn.ReLU()"} if kind == "activation" else {})
+        model = DetectionModel(dict(network), nc=3, verbose=False)
+    model.names, model.args = NAMES, {"imgsz": 96}
+    if kind == "broken":
+        next(model.parameters()).data.fill_(float("nan"))
+    content = {"model": None, "ema": model.half(), "epoch": 7, "train_args": {}}
+    torch.save(content | ({"trap": Trap()} if kind == "trap" else {}), target)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""How much memory a training takes, and how the want of it is told."""
+
+from __future__ import annotations
+
+import errno
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from labelstream_yolo.engine import EngineFailure
+from trainer.engine.recovering import OUT_OF_MEMORY
+
+# What torch and the accelerators' libraries say for want of memory; for these they have no type of their own.
+_WANT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Return the most held so far: of the accelerator, else of this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_reserved(device))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _is_want_of_memory(error: Exception) -> bool:
+    """Say whether `error` means that less at once might work."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    # torch's allocator for the CPU raises a plain RuntimeError: there is nothing but its words to know it by
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _WANT_OF_MEMORY)
+
+
+@contextmanager
+def telling_want_of_memory() -> Iterator[None]:
+    """Tell whatever means that less at once might work as EngineFailure `out-of-memory`."""
+    try:
+        yield
+    except (MemoryError, OSError, RuntimeError) as error:
+        if not _is_want_of_memory(error):
+            raise
+        raise EngineFailure(OUT_OF_MEMORY, str(error).partition("\n")[0] or type(error).__name__) from error
