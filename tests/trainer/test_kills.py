@@ -56,6 +56,7 @@ async def test_a_training_comes_to_the_same_model_whenever_its_worker_or_its_eng
         finally:
             program.stop()
     assert isinstance(job.ended, TrainingFinished)
+    assert None not in (job.ended.evaluation, job.ended.report, job.ended.card)
     assert epochs_of(job) == list(range(1, RECIPE.epochs + 1))
     undisturbed = await _undisturbed(program.scratch / "datasets" / dataset.id, tmp_path / "undisturbed")
     for name, figure in (("killed", job.ended.test.map50), ("undisturbed", undisturbed)):

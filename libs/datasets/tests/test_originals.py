@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -119,19 +118,6 @@ async def test_an_archive_that_somebody_else_refers_to_is_left_to_the_erasure(
     rewritten = without((await blobs.get(reference)).data, Erasure(frozenset([digest(0)])))  # as the eraser does
     assert rewritten is not None
     assert [made.image for made in contents_of(rewritten).made] == [digest(1)]
-
-
-async def test_an_archive_that_is_used_again_is_new_to_whoever_collects(
-    scribe: Any, stored_images: Any, blobs: MemoryBlobs
-) -> None:
-    drafts(scribe, range(2))
-    await stored_images(range(2))
-    packer = Packer("default", blobs)
-    before = await packer.pack(scribe.view.standing("default", unvalidated=True))
-    later = datetime.now(UTC) + timedelta(days=90)
-    blobs.clock = lambda: later
-    assert await packer.pack(scribe.view.standing("default", unvalidated=True)) == before
-    assert [info.modified async for info in blobs.list(keys.archives("default"))] == [later]
 
 
 async def test_an_archive_that_is_used_again_is_new_to_whoever_collects(

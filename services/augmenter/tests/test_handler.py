@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import simplejpeg
 
 from augmenter.domain import Batch, Limits, Sample
 from augmenter.handler import Augmenter
@@ -154,24 +153,6 @@ async def test_a_jpeg_that_was_recorded_truncated_is_left_out_and_the_others_sta
     )
     assert [(one.name, one.reason.split(":")[0]) for one in event.left_out] == [("n0", "image.unreadable")]
     assert [member.name for member in event.members] == ["n1"]
-
-
-async def test_a_jpeg_that_was_recorded_truncated_is_augmented_as_far_as_it_goes(
-    augmenter: Augmenter, blobs: MemoryBlobs, scene: Any, image_ref: Any
-) -> None:
-    whole = scene(1)
-    cut = whole.encoded[: len(whole.encoded) // 2]
-    batch = await _stored(blobs, [replace(whole, encoded=cut, image=image_ref(cut))])
-    event = await _augmented(augmenter, batch)
-    assert event.left_out == ()
-    assert event.archive is not None
-    files = _members((await blobs.get(event.archive.key)).data)
-    (member,) = event.members
-    assert files[member.variants[0].image_path] == cut
-    for variant in member.variants[1:]:
-        pixels = simplejpeg.decode_jpeg(files[variant.image_path], colorspace="RGB")
-        assert pixels.shape == (whole.image.height, whole.image.width, 3)
-        assert pixels.std() > 5  # more than grey
 
 
 async def test_a_batch_with_nothing_in_it_has_no_archive(augmenter: Augmenter) -> None:

@@ -10,13 +10,12 @@ import pytest
 
 from augmenter.app import refuse_too_large_batches
 from augmenter.making import Order, Workshop
-from augmenter.recipe import Recipe, load_recipe
-from augmenter.rendering import Modes, Rendering
+from augmenter.recipe import load_recipe
+from augmenter.rendering import Rendering
 from augmenter.room import Room
 from augmenter.settings import AugmenterGroup
 from labelstream.errors import Misconfigured
 from labelstream.events.annotation import ImageRef
-from labelstream.labels import Shape
 
 MEGAPIXELS_64 = {"width": 9248, "height": 6944}
 RECIPE = load_recipe("default")
@@ -31,9 +30,7 @@ class Slow:
     inside: set[str] = field(default_factory=set)
     door: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def render(
-        self, encoded: bytes, image: ImageRef, shapes: tuple[Shape, ...], recipe: Recipe, modes: Modes
-    ) -> Rendering:
+    async def render(self, _encoded: bytes, image: ImageRef, *_: object) -> Rendering:
         self.inside.add(image.sha256)
         await self.door.wait()
         self.inside.remove(image.sha256)

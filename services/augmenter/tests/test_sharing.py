@@ -204,33 +204,3 @@ async def test_an_archive_that_was_left_and_collected_is_made_again(company: Com
     async with world.running(COUNT, maker=company.sharing()):
         await world.until(lambda: len(world.names()) == 2)
     assert archives(world) == before
-
-
-async def test_what_a_worker_left_long_ago_is_new_to_whoever_collects_before_it_is_named(
-    company: Company, scene: Any
-) -> None:
-    world = company.world
-    await recorded(world, scene, 2)
-    async with company.working(company.worker("one")), world.running(COUNT, maker=company.sharing()):
-        await world.until(lambda: len(world.names()) == 2)
-    world.broker.delete("batch-events")  # as if the decider had died before it said so
-    later = datetime.now(UTC) + timedelta(days=90)
-    world.blobs.clock = lambda: later
-    async with world.running(COUNT, maker=company.sharing()):
-        await world.until(lambda: len(world.names()) == 2)
-    assert [info.modified async for info in world.blobs.list("default/archives/")] == [later]
-    assert world.renderer.rendered == 2
-
-
-async def test_an_archive_that_was_left_and_collected_is_made_again(company: Company, scene: Any) -> None:
-    world = company.world
-    await recorded(world, scene, 2)
-    async with company.working(company.worker("one")), world.running(COUNT, maker=company.sharing()):
-        await world.until(lambda: len(world.names()) == 2)
-    before = archives(world)
-    world.broker.delete("batch-events")
-    for key in before:
-        await world.blobs.delete(key)
-    async with world.running(COUNT, maker=company.sharing()):
-        await world.until(lambda: len(world.names()) == 2)
-    assert archives(world) == before

@@ -229,3 +229,14 @@ async def test_after_an_outage_a_lapsed_job_is_not_offered_before_its_owner_had_
     office.desk.grace_s = 0
     await office.desk.offer("jobs.test", JOB, await office.desk.standing("default", "j1"))
     assert await office.queue.take("jobs.test", wait_s=0) is not None
+
+
+async def test_a_job_that_a_worker_dies_of_counts_as_a_failure_with_its_reason(office):
+    async def die(_: Attempt) -> Answer:
+        raise LookupError("a bug")
+
+    await office.queue.put("jobs.test", JOB)
+    with pytest.raises(LookupError):
+        await office.worker("w", die).run()
+    state = await Leases(office.blobs, "decider").look(keys.job("default", "j1", LEASE))
+    assert (state.state, state.failures, state.reason) == ("released", 1, "LookupError('a bug')")

@@ -24,6 +24,7 @@ from labelstream.view import AnnotationView
 from labelstream.view.foreign import discard_if_foreign
 from labelstream.view.snapshots import restore_snapshot
 from labelstream_datasets.building.following import follow_batches
+from trainer.erasing import ReportEraser
 from trainer.handler import NAME
 from trainer.parts import Parts
 from trainer.policy import Policy
@@ -101,3 +102,5 @@ async def _follow_and_tick(parts: Parts, broker: Broker) -> None:
         models = parts.champions.fold
         tasks.create_task(follow(broker, MODEL_EVENTS, "first", models, health, caught_up=models_known.set))
         tasks.create_task(tick())
+        reports = ReportEraser(parts.book, parts.index, parts.blobs, parts.projects)
+        tasks.create_task(every(parts.own.poll_s, reports.tick, health))

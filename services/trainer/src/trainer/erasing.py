@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -74,7 +75,7 @@ class ReportEraser:
         for name, images in ((TESTED, images_in_evaluation), (REPORT, images_in_page)):
             key = _key(state, attempt, name)
             try:
-                return images((await self.blobs.get(key)).data)
+                return await asyncio.to_thread(images, (await self.blobs.get(key)).data)
             except BlobNotFound:
                 continue
             except ValueError as error:

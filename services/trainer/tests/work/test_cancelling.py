@@ -65,7 +65,6 @@ async def test_a_job_that_was_cancelled_after_its_worker_died_keeps_the_weights_
     assert any("attempts/0001/best-" in name for name in hall.files())  # the job's end may be said to be that
 
 
-
 async def test_a_job_that_waits_for_room_on_the_disk_can_be_cancelled(hall):
     async def full(epoch: int) -> None:
         await cancel(hall)

@@ -19,6 +19,7 @@ BEYOND = (
     "the file that a producer put into the incoming bucket, unless somebody removes it there",
     "names and digests (no pixels, no boxes of a served image) in our own streams and in the datasets' manifests",
     "the weights of the models that were trained on it, and the test images sealed inside their bundles",
+    "reports of trainings that were saved, or mirrored to MLflow, before the erasure",
     "trainings and exports that run now: checkpoints, and datasets on the disks of workers",
     "backups, and whatever was copied elsewhere",
 )

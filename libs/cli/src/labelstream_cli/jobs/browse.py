@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 
 from labelstream import keys
-from labelstream.blobs.checked import read_checked
 from labelstream.blobs.leases import Leases
+from labelstream.blobs.rewriting import read_rewritten
 from labelstream.events.training import TrainingFinished
 from labelstream.jobs.worker import LEASE
 from labelstream.trainings import STATES, JobState
@@ -121,7 +121,7 @@ async def _file(place: Place, state: JobState, name: str) -> bytes:
     if reference is None:
         why = f"has none: it is {state.state}" if state.state != "finished" else f"was finished without a {name}"
         raise CommandFailed(f"the job {state.job[:12]} {why}")
-    return await read_checked(place.blobs, reference)
+    return await read_rewritten(place.blobs, reference)
 
 
 def _save(path: Path, data: bytes, name: str) -> None:

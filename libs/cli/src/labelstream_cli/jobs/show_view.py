@@ -15,7 +15,7 @@ from labelstream.events.training import TrainingCancelled, TrainingFinished, Tra
 from labelstream.trainings import JobState
 from labelstream.values import SPLITS
 from labelstream_cli.datasets.tables import plain_table
-from labelstream_cli.jobs.facts import epochs_planned, left_s, reason, took_s
+from labelstream_cli.jobs.facts import left_s, reason, took_s
 from labelstream_cli.jobs.list_view import STYLES, left_in_words
 from labelstream_cli.jobs.models import Model
 from labelstream_cli.jobs.results_view import show_epochs, show_results
@@ -166,5 +166,4 @@ def everything_as_json(shown: Shown, entry: Mapping[str, Any]) -> dict[str, Any]
         "held_by": shown.lease.owner if shown.lease and shown.lease.state == "held" else None,
         "result": state.ended.model_dump(mode="json") if state.ended else None,
         "model": shown.model.as_json() if shown.model else None,
-        "epochs_planned": epochs_planned(state),
     }

@@ -124,6 +124,9 @@ class Worker:
         except TryAgain as failed:
             log.warning("job.attempt_failed", job=job.id, attempt=lease.attempt, reason=str(failed))
             await self._hand_back(lease, failed=True, reason=str(failed))
+        except Exception as fault:  # we die of it, and so may the next one: it counts
+            await self._hand_back(lease, failed=True, reason=repr(fault))
+            raise
         finally:
             await self._hand_back(lease)
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
 )
 
 from labelstream.errors import Misconfigured
@@ -68,6 +69,13 @@ class EnvironmentAndFiles(EnvSettingsSource):
         super().__init__(kind)
         self.env_vars = dict(self._resolved(str(kind.model_config.get("env_prefix", "")).lower()))
 
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Return a list or a table that is written as JSON; else the text, which its own type may know: `70/20/10`."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
     def _resolved(self, prefix: str) -> Iterator[tuple[str, str | None]]:
         for name, value in self.env_vars.items():
             plain = name.removesuffix("_file")
@@ -111,6 +119,7 @@ class ServiceSettings(Environment):
 
 
 S = TypeVar("S", bound=BaseSettings)
+_WRITTEN_AS_JSON = ("tuple_type", "list_type", "dict_type", "mapping_type", "model_type", "set_type")
 
 
 def read_settings(kind: type[S]) -> S:
@@ -122,7 +131,9 @@ def read_settings(kind: type[S]) -> S:
     try:
         return kind()
     except ValidationError as error:
-        problems = (f"{prefix}{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        problems = (f"{prefix}{'__'.join(map(str, e['loc'])).upper()}: {_said(e)}" for e in error.errors())
         raise Misconfigured("settings are missing or wrong:\n  " + "\n  ".join(problems)) from error
-    except SettingsError as error:
-        raise Misconfigured(f"a setting can't be parsed, a list or a table is written as JSON: {error}") from error
+
+
+def _said(error: ErrorDetails) -> str:
+    return f"{error['msg']}; write it as JSON" if error["type"] in _WRITTEN_AS_JSON else error["msg"]

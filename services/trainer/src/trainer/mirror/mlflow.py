@@ -19,7 +19,6 @@ from trainer.mirror.changes import CHAMPION, JOB, MODEL, TAG, Gone, Place, Place
 _DIGEST, _PARAM, _TAG = 36, 6000, 8000  # characters
 _MOST = {"params": 100, "tags": 100, "metrics": 500}  # in one request
 _PLACE = f"{TAG}mirrored."  # and the stream's name
-_KIND = "mlflow.experimentKind"  # which of its faces the server shows: the one for trainings
 _PROXIED = "mlflow-artifacts"  # the scheme of files that go through the server
 
 Pairs = list[dict[str, Any]]
@@ -91,8 +90,7 @@ class MlflowTracking:
             found = await self.api.get("experiments/get-by-name", experiment_name=name)
         except Gone:
             with suppress(AlreadyThere):  # somebody was faster
-                tags = _pairs({f"{TAG}project": project, _KIND: "custom_model_development"})
-                await self.api.post("experiments/create", {"name": name, "tags": tags})
+                await self.api.post("experiments/create", {"name": name, "tags": _pairs({f"{TAG}project": project})})
             found = await self.api.get("experiments/get-by-name", experiment_name=name)
         experiment: dict[str, Any] = found["experiment"]
         if experiment["lifecycle_stage"] != "active":
