@@ -117,6 +117,9 @@ def _programs(
 ) -> Iterable[Program]:
     for name, ready in zip(SERVERS, (stack.rabbitmq.ready(), stack.seaweedfs.answers()), strict=True):
         yield _program(processes.get(name), name, None, Report(ready, {}, {}, {}) if ready else None)
+    for name in stack.record.on_request:
+        answers = stack.mlflow.ready()
+        yield _program(processes.get(name), name, stack.url(name), Report(answers, {}, {}, {}) if answers else None)
     for name in stack.services:
         yield _program(processes.get(name), name, stack.url(name), reports.get(name))
 

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from labelstream_yolo.architecture import read_architecture
-from labelstream_yolo.scoring.values import Tested
+from labelstream_yolo.scoring import values
 from trainer.engine import best, checkpoints
 from trainer.engine.contract import CHECKPOINT, CHECKPOINT_BEFORE, NetworkFiles, Progress, TrainingSpec
 from trainer.engine.process import EngineCancelledError, EngineFailedError
@@ -67,7 +67,7 @@ async def test_a_training_leaves_weights_metrics_and_an_architecture_without_net
     assert (result.epochs, result.history, result.recoveries, result.device) == (2, tuple(told), (), "CPU")
     best = max(told, key=lambda p: p.map50_95)
     assert result.validation.map50_95 == pytest.approx(best.map50_95, abs=1e-4)
-    assert Tested.model_validate_json(result.tested.read_bytes()).model.score.images == 12
+    assert values.Tested.model_validate_json(result.tested.read_bytes()).model.score.images == 12
     architecture = read_architecture(result.architecture)
     assert (architecture.names, architecture.image_size) == (("disc", "bar"), tiny.image_size)
     assert {str(tensor.dtype) for tensor in load_file(result.weights).values()} <= {"float32", "int64"}
