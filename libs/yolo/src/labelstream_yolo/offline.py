@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
+import math
 import os
 import shutil
 import sys
@@ -40,6 +42,7 @@ def prepare_ultralytics(config_dir: Path, threads: int, *, albumentations: bool 
     settings = importlib.import_module("ultralytics").settings
     folders = {name: str(config_dir / name) for name in ("datasets_dir", "weights_dir", "runs_dir")}
     settings.update(dict.fromkeys(_INTEGRATIONS, False) | folders)
+    _let_suppression_finish()
     importlib.import_module("torch").set_num_threads(threads)
 
 
@@ -52,6 +55,16 @@ def versions(*more: str) -> dict[str, str]:
         return {name: importlib.metadata.version(name).split("+")[0] for name in (*LIBRARIES, *more)}
     except importlib.metadata.PackageNotFoundError as error:
         raise Misconfigured(f"the package {error.name} is not installed beside this service; install it") from error
+
+
+def _let_suppression_finish() -> None:
+    """Take the time limit off ultralytics' non-maximum suppression.
+
+    On a busy machine it gives up after two seconds, leaves the rest of the batch without boxes, and only warns: figures
+    come out too low, and change from run to run.
+    """
+    nms = importlib.import_module("ultralytics.utils.nms")
+    nms.non_max_suppression = functools.partial(nms.non_max_suppression, max_time_img=math.inf)
 
 
 def _provide_fonts(folder: Path) -> None:
