@@ -124,6 +124,8 @@ async def _train(arm: Arm, seed: int, folder: Path) -> Ran:
     began, cpu = time.perf_counter(), _cpu_of_children_s()
     result = await run_training(spec, Hear(told, recovered), asyncio.Event())
     wall_s, cpu_s = time.perf_counter() - began, _cpu_of_children_s() - cpu
+    ended = f"test mAP50 {result.test.map50:.3f} of epoch {result.best_epoch}, {wall_s:.0f} s, {cpu_s:.0f} s of CPU"
+    print(f"{arm.name}, seed {seed}, {ended}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
     return Ran(result.validation, result.test, result.best_epoch, wall_s, cpu_s)
 
 

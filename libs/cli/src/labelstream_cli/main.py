@@ -31,7 +31,11 @@ COMMANDS = (
         "labelstream_cli.stack_commands",
         "Show each service, each stream's length, each consumer's lag, and the current dataset and model.",
     ),
-    Later("url", "labelstream_cli.stack_commands", "Print where a service of the stack answers HTTP, or its MLflow server."),
+    Later(
+        "url",
+        "labelstream_cli.stack_commands",
+        "Print where a service of the stack answers HTTP, or its MLflow server.",
+    ),
     Later(
         "push",
         "labelstream_cli.push_commands",
