@@ -18,6 +18,7 @@ SHARING = ("tests/pipeline", "tests/stack")
 # pytest-xdist puts first what has the most tests. Its own groups need `item._nodeid`, which pytest 9.2 has no more.)
 SLOW = (
     *SHARING,
+    "tests/trainer",
     "tests/ingest/test_outages",
     "tests/datasets",
     "tests/augmenter",

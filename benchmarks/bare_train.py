@@ -58,7 +58,7 @@ def _train(spec: TrainingSpec) -> None:
     save_weights(best, weights)
     settled = spec.model_copy(update={"adjustments": Adjustments(batch=trainer.batch_size)})
     score = test_of(settled, architecture, weights, description).model.score
-    print(f"bare: test mAP50 {score.map50}", file=sys.stderr)
+    print(f"bare: test mAP50 {score.map50:.3f}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ import asyncio
 import itertools
 import os
 import shutil
+import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -46,7 +48,7 @@ from trainer.engine.contract import TrainingSpec
 from trainer.recipe import TrainingRecipe, load_recipe
 
 CLIPS = 150
-EPOCHS = 8
+EPOCHS = 10
 MOST_S = 3600.0  # a job that takes longer is not going to end
 
 
@@ -119,12 +121,13 @@ class Lab:
         recipe = _recipe(next(self._seeds["ours"]))
         request = TrainingRequest(dataset=self.description, recipe=recipe.model_dump(mode="json"))
         last = await self.broker.last_offset(TRAINING_EVENTS)
-        began = _cpu_seconds(self.process)
+        began, clock = _cpu_seconds(self.process), time.monotonic()
         payload = request.model_dump(mode="json", exclude_none=True)
         await self.queue.put(QUEUE, Job(project=PROJECT, id=recipe.digest, payload=payload))
         finished = await self._ended(0 if last is None else last + 1)
         taken = _cpu_seconds(self.process) - began
-        print(f"ours: {taken:.0f} CPU s, test mAP50 {finished.test.map50:.3f}", file=sys.stderr)
+        seconds = time.monotonic() - clock
+        print(f"ours: {taken:.0f} CPU s in {seconds:.0f} s, test mAP50 {finished.test.map50:.3f}", file=sys.stderr)
         return taken
 
     async def bare(self) -> float:
@@ -133,14 +136,9 @@ class Lab:
         spec = TrainingSpec(data=self.laid_out, recipe=_recipe(next(self._seeds["bare"])), out_dir=out, device="cpu")
         file = self.folder / "bare.json"
         await asyncio.to_thread(file.write_text, spec.model_dump_json())
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks.bare_train", str(file), stdout=asyncio.subprocess.DEVNULL
-        )
-        _, status, usage = await asyncio.to_thread(os.wait4, process.pid, 0)
-        if status:
-            raise RuntimeError(f"bare ultralytics ended with status {status}")
+        taken = await asyncio.to_thread(_run, [sys.executable, "-m", "benchmarks.bare_train", str(file)])
         await asyncio.to_thread(shutil.rmtree, out)
-        return usage.ru_utime + usage.ru_stime
+        return taken
 
     async def _ended(self, start: int) -> TrainingFinished:
         reader = self.broker.reader(TRAINING_EVENTS, start)
@@ -159,6 +157,16 @@ class Lab:
 
 def _recipe(seed: int) -> TrainingRecipe:
     return load_recipe("demo").model_copy(update={"epochs": EPOCHS, "seed": seed})
+
+
+def _run(command: list[str]) -> float:
+    """Run a program to its end; return its CPU seconds."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = status  # so that nobody waits for it again
+    if status:
+        raise RuntimeError(f"{command} ended with status {status}")
+    return usage.ru_utime + usage.ru_stime
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -137,3 +138,18 @@ async def test_a_killed_broker_ends_a_wait_and_keeps_the_jobs(fresh_rabbitmq: An
     await taken.done()
     assert health.is_ready
     await jobs.close()
+
+
+async def test_a_taker_that_is_cancelled_ends_at_whatever_point_it_is(jobs: RabbitJobQueue, queue: str) -> None:
+    chance = random.Random(7)
+
+    async def take_for_ever() -> None:
+        while True:
+            await patiently(Health(), "jobs", lambda: jobs.take(queue, wait_s=0))
+
+    for _ in range(80):
+        taking = asyncio.create_task(take_for_ever())
+        await asyncio.sleep(chance.uniform(0.001, 0.03))
+        taking.cancel()
+        await asyncio.wait([taking], timeout=10)
+        assert taking.cancelled()

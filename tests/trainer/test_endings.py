@@ -16,7 +16,7 @@ from labelstream_local.rabbitmq import RabbitServer
 from labelstream_local.seaweedfs import WeedServer
 from trainer.engine.best import read_best
 
-from .drawn import ENOUGH, FEW, store_drawn
+from .drawn import FEW, store_drawn
 from .program import Program
 from .watching import a_recipe, epochs_of, one, onlooker, until
 
@@ -52,13 +52,13 @@ async def test_a_cancelled_training_keeps_its_best_weights(
 async def test_a_checkpoint_that_is_damaged_in_the_store_makes_way_for_the_one_before(
     fresh_rabbitmq: RabbitServer, fresh_seaweedfs: WeedServer, tmp_path: Path
 ) -> None:
-    recipe = a_recipe(epochs=5, batch=4)
+    recipe = a_recipe(epochs=20)
     decider = Program("decider", tmp_path, fresh_rabbitmq, fresh_seaweedfs, told={"WORK": "false"})
     first, second = (
         Program(name, tmp_path, fresh_rabbitmq, fresh_seaweedfs, role=("work",)) for name in ("first", "second")
     )
     async with onlooker(fresh_rabbitmq, fresh_seaweedfs) as see:
-        await see.ask(await store_drawn(see.blobs, ENOUGH), recipe)
+        await see.ask(await store_drawn(see.blobs, FEW), recipe)
         try:
             decider.start()
             first.start()
@@ -96,11 +96,11 @@ def small_disk(tmp_path: Path) -> tuple[str, ...]:
 async def test_a_worker_on_a_full_disk_waits_for_room_and_goes_on(
     fresh_rabbitmq: RabbitServer, fresh_seaweedfs: WeedServer, tmp_path: Path, small_disk: tuple[str, ...]
 ) -> None:
-    recipe = a_recipe(epochs=6, batch=4)
+    recipe = a_recipe(epochs=30)
     program = Program("trainer", tmp_path, fresh_rabbitmq, fresh_seaweedfs)
     program.starts, program.scratch_dir = small_disk, tmp_path / "disk"
     async with onlooker(fresh_rabbitmq, fresh_seaweedfs) as see:
-        await see.ask(await store_drawn(see.blobs, ENOUGH), recipe)
+        await see.ask(await store_drawn(see.blobs, FEW), recipe)
         program.start()
         try:
             await see.until_epoch(2)

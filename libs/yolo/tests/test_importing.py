@@ -65,20 +65,28 @@ def read(file: Path, out_dir: Path) -> Imported:
     return asyncio.run(import_weights(file, out_dir))
 
 
-def brought(kind: str, folder: Path) -> Path:
-    target = folder / f"{kind}.pt"
-    subprocess.run([sys.executable, str(BROUGHT), kind, str(target)], check=True)
-    return target
+@pytest.fixture(scope="module")
+def brought(tmp_path_factory) -> Path:
+    """A folder with a file of each kind."""
+    folder = tmp_path_factory.mktemp("brought")
+    subprocess.run([sys.executable, str(BROUGHT), str(folder)], check=True)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def detector(tmp_path_factory) -> Path:
-    return brought("detector", tmp_path_factory.mktemp("brought"))
+def found(brought, tmp_path_factory) -> Imported:
+    """What is found in the detector, while somebody looks at what the process that reads it is told."""
+    out = tmp_path_factory.mktemp("found")
+    (out / "spy").mkdir()
+    spy = f"import os; open({str(out / 'seen')!r}, 'w').write(repr(os.environ))"
+    (out / "spy" / "sitecustomize.py").write_text(spy)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "not for everybody")
+        patch.setenv("PYTHONPATH", str(out / "spy"))
+        return read(brought / "detector.pt", out)
 
 
-def test_a_detector_is_written_anew_with_its_classes_and_proved_to_build(detector, tmp_path):
-    found = read(detector, tmp_path)
-
+def test_a_detector_is_written_anew_with_its_classes_and_proved_to_build(found):
     architecture = read_architecture(found.architecture)
     assert found.names == architecture.names == ("truck", "car", "tank")
     assert (found.image_size, architecture.image_size) == (96, 96)
@@ -86,15 +94,20 @@ def test_a_detector_is_written_anew_with_its_classes_and_proved_to_build(detecto
     assert found.parameters > 1000
 
 
-def test_the_same_weights_have_the_same_id_in_either_form(detector, tmp_path):
-    first = read(detector, tmp_path / "pt")
-    shutil.copy(first.architecture, tmp_path / "architecture.json")
-    again = shutil.copy(first.weights, tmp_path / "mine.safetensors")
+def test_the_reading_process_gets_no_secret(found):
+    seen = found.weights.with_name("seen").read_text()
+    assert "PATH" in seen
+    assert "not for everybody" not in seen
+
+
+def test_the_same_weights_have_the_same_id_in_either_form(found, tmp_path):
+    shutil.copy(found.architecture, tmp_path / "architecture.json")
+    again = shutil.copy(found.weights, tmp_path / "mine.safetensors")
 
     second = read(Path(again), tmp_path / "safetensors")
 
-    assert second.id == first.id
-    assert second.source_sha256 != first.source_sha256
+    assert second.id == found.id
+    assert second.source_sha256 != found.source_sha256
 
 
 @pytest.mark.parametrize(
@@ -106,8 +119,8 @@ def test_the_same_weights_have_the_same_id_in_either_form(detector, tmp_path):
         ("broken", "weights.network", "NaN"),
     ],
 )
-def test_what_is_no_harmless_detector_is_refused_and_says_why(tmp_path, kind, rule, reason):
-    file = brought(kind, tmp_path)
+def test_what_is_no_harmless_detector_is_refused_and_says_why(brought, tmp_path, kind, rule, reason):
+    file = brought / f"{kind}.pt"
 
     with pytest.raises(Rejected, match=reason) as refused:
         read(file, tmp_path / "out")
@@ -131,32 +144,17 @@ def test_a_file_that_holds_no_weights_is_refused_by_name(tmp_path, name, content
     assert refused.value.rule == "weights.unreadable"
 
 
-def test_a_truncated_file_is_refused(detector, tmp_path):
+def test_a_truncated_file_is_refused(brought, tmp_path):
     file = tmp_path / "short.pt"
-    file.write_bytes(detector.read_bytes()[:-2000])
+    file.write_bytes((brought / "detector.pt").read_bytes()[:-2000])
 
     with pytest.raises(Rejected, match=r"short\.pt"):
         read(file, tmp_path / "out")
-
-
-def test_the_reading_process_gets_no_secret(detector, tmp_path, monkeypatch):
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for everybody")
-    spy = tmp_path / "spy"
-    spy.mkdir()
-    (spy / "sitecustomize.py").write_text(f"import os; open({str(tmp_path / 'seen')!r}, 'w').write(repr(os.environ))")
-    monkeypatch.setenv("PYTHONPATH", str(spy))
-
-    read(detector, tmp_path / "out")
-
-    seen = (tmp_path / "seen").read_text()
-    assert "PATH" in seen
-    assert "not for everybody" not in seen
 
 
 def test_a_confined_process_is_granted_no_socket():
     subprocess.run([sys.executable, "-c", ASKING], check=True)
 
 
-def test_classes_go_by_their_names_when_weights_are_taken_over(detector, tmp_path):
-    read(detector, tmp_path)
-    subprocess.run([sys.executable, "-c", TRANSFER, str(tmp_path / "child"), str(tmp_path)], check=True)
+def test_classes_go_by_their_names_when_weights_are_taken_over(found, tmp_path):
+    subprocess.run([sys.executable, "-c", TRANSFER, str(tmp_path), str(found.weights.parent)], check=True)

@@ -20,7 +20,7 @@ from labelstream.events.annotation import Annotation, AnnotationSettled, ImageRe
 from labelstream.events.base import TRAINING_EVENTS
 from labelstream.events.batch import BatchAugmented, Member, Range, Variant
 from labelstream.events.envelope import Envelope
-from labelstream.events.training import TrainingEvent, WeightsRef
+from labelstream.events.training import TrainingEvent
 from labelstream.jobs.memory import MemoryJobQueue
 from labelstream.jobs.ports import Job, JobQueue
 from labelstream.jobs.worker import Worker
@@ -34,6 +34,7 @@ from labelstream.training_requests import read_answer
 from labelstream.trainings import JobBook
 from labelstream.values import FileRef, Position, Split, digest_of, sha256_hex
 from labelstream.view import AnnotationView
+from labelstream.weights import RECORD, ImportedWeights
 from labelstream_datasets.building.index import BatchIndex
 from trainer.domain import Champions
 from trainer.handler import NAME, REQUESTS, Decider
@@ -166,10 +167,12 @@ class Trainer:
 
     async def import_weights(self, name: str, weights: bytes) -> None:
         """Store weights under a name, as an import does."""
-        ref = WeightsRef(
-            id=sha256_hex(weights), weights=FileRef.of("w", weights), architecture=FileRef.of("a", b"architecture")
-        )
-        await self.blobs.put(keys.weights("default", name, "weights.json"), ref.model_dump_json().encode())
+        record = ImportedWeights(
+            id=sha256_hex(weights), weights=FileRef.of("w", weights), architecture=FileRef.of("a", b"architecture"),
+            name="street", names=("car",), image_size=640, parameters=1, source="street.pt",
+            source_sha256=sha256_hex(weights), imported=self.now,
+        )  # fmt: skip
+        await self.blobs.put(keys.weights("default", name, RECORD), record.model_dump_json().encode())
 
     async def waiting_requests(self) -> int:
         """Count the requests that a decider which starts now would find."""

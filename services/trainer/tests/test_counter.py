@@ -261,6 +261,16 @@ async def test_imported_weights_that_a_recipe_names_go_with_the_job_and_are_part
     assert len(jobs) == 2
 
 
+async def test_a_recipe_names_no_weights_of_another_project(trainer):
+    name = "../../other/weights/street"
+    await trainer.import_weights(name, b"weights")
+    answer = await trainer.put({"cut": trainer.annotate(), "changes": {"weights": name}})
+    await (await trainer.started()).tick()
+    outcome, _, reason = await trainer.answered(answer)
+    assert (outcome, trainer.said()) == ("refused", [])
+    assert "has none of that name" in reason
+
+
 async def test_a_training_that_has_not_failed_is_not_requested_again(trainer):
     last = trainer.annotate()
     decider = await trainer.started()

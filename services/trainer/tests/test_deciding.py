@@ -185,6 +185,15 @@ async def test_a_schedule_that_is_new_begins_now(trainer):
     assert causes(trainer) == []
 
 
+async def test_a_note_of_the_schedule_that_can_t_be_understood_counts_as_none(trainer):
+    await trainer.blobs.put(keys.schedule("default"), b"damaged")
+    await scheduled(trainer, at(1, 12))
+    trainer.annotate()
+    trainer.now = at(2, 4)
+    await (await trainer.started()).tick()
+    assert causes(trainer) == [("schedule", 9)]
+
+
 async def test_a_scheduled_training_waits_until_what_it_takes_was_augmented(trainer, annotations):
     decider = await scheduled(trainer, at(1, 12))
     trainer.annotate()

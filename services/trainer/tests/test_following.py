@@ -19,12 +19,13 @@ from labelstream.events.training import (
     TrainingRecovered,
     TrainingStarted,
 )
+from labelstream.jobs.desk import MAX_FAILURES
 from labelstream.jobs.ports import Job
 from labelstream.jobs.worker import LEASE, RESULT, Attempt
 from labelstream.values import FileRef
 from trainer.engine.best import HEADER, Best
 from trainer.engine.contract import ARCHITECTURE, Adjustments, Recovery
-from trainer.orders import CHECKPOINTS, QUEUE, Checkpoint, TrainingLeft, TrainingOrder
+from trainer.orders import CHECKPOINTS, PROGRESS, QUEUE, RECOVERIES, Checkpoint, TrainingLeft, TrainingOrder
 
 from .deeds import METRICS, promoted, recovery, train, write_epochs, write_recoveries
 
@@ -172,7 +173,34 @@ async def test_what_did_not_change_is_not_read_again(shift):
     assert [event.epoch for event in shift.trainer.events() if isinstance(event, TrainingProgressed)] == [1, 2]
 
 
+@pytest.mark.parametrize("name", [PROGRESS, RECOVERIES])
+async def test_what_can_t_be_understood_of_a_worker_s_words_ends_neither_its_job_nor_the_decider(shift, name):
+    attempt = await shift.begin("a worker of another version")
+    await write_epochs(attempt, (1,))
+    await attempt.put(name, b'[{"said": "otherwise"}]')
+    await shift.tick()
+    await shift.finish(attempt, await train(Attempt(attempt.job, 9, shift.trainer.blobs, shift.trainer.health)))
+    await shift.tick()
+    assert shift.told()[0] == ("started", 1, 0)
+    assert shift.told()[-1] == ("finished", 1, 0)
+
+
+async def test_whoever_takes_a_job_from_the_queue_that_was_given_up_is_told_to_leave_it(shift):
+    for _ in range(MAX_FAILURES):
+        await shift.begin("worker")
+        await shift.lease.release(failed=True, reason="it burns")
+    await shift.tick()
+    assert shift.told()[-1][0] == "failed"
+    assert await shift.trainer.mark(shift.job) == "it was given up"
+
+
 # ---- cancelling
+
+
+async def test_a_mark_that_can_t_be_understood_ends_the_job_all_the_same(shift):
+    await shift.trainer.blobs.put(keys.job_cancel("default", shift.job), b"damaged")
+    await shift.tick()
+    assert shift.told() == [("cancelled", 0, 0)]
 
 
 async def best_weights(attempt: Attempt, epoch: int) -> FileRef:

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from labelstream_local import ports
+from labelstream_local.asking import get
 from labelstream_local.process import Child, Command, StartFailed, last_lines, stop_marked, wait_until
 from labelstream_local.secret_files import private_directory
 
@@ -69,7 +70,7 @@ class MlflowServer:
     def ready(self) -> bool:
         """Return whether the server answers."""
         try:
-            return httpx.get(f"{self.url}/health", timeout=5).status_code == HTTPStatus.OK
+            return get(f"{self.url}/health").status_code == HTTPStatus.OK
         except httpx.HTTPError:
             return False
 

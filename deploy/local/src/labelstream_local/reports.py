@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from labelstream_local.asking import get
 from labelstream_local.services import Service
 
 
@@ -27,7 +28,7 @@ class Report:
 def ask(url: str) -> Report | None:
     """Ask a service for its report; None when it does not answer."""
     try:
-        answer = httpx.get(f"{url}/readyz", timeout=3)
+        answer = get(f"{url}/readyz", timeout_s=3)
         body = answer.json()
     except (httpx.HTTPError, ValueError):
         return None

@@ -274,14 +274,15 @@ async def test_an_owner_that_keeps_through_outages_learns_that_another_took_the_
     blobs: Troubled, clock: StoreClock
 ) -> None:
     lease = await claimed(Leases(blobs, "late", ttl_s=0.05))
+    elsewhere = Troubled(clock=clock, _objects=blobs._objects)  # the same store, which others can reach
     blobs.away = "a cut line"
 
     async def work() -> None:
         async with keep(lease, through_outages=True):
             await until(lambda: blobs.refused > 0)
             clock.turn(60)
+            await claimed(Leases(elsewhere, "quick"))
             blobs.away = None
-            await claimed(Leases(blobs, "quick"))
             await asyncio.Event().wait()
 
     with pytest.raises(LeaseLost, match="taken over"):

@@ -15,7 +15,7 @@ from labelstream.errors import Rejected, Unavailable
 from labelstream.jobs.desk import MAX_FAILURES, Desk
 from labelstream.jobs.memory import MemoryJobQueue
 from labelstream.jobs.ports import Job
-from labelstream.jobs.worker import LEASE, Attempt, TryAgain, Worker
+from labelstream.jobs.worker import FAILURE, LEASE, Attempt, TryAgain, Worker
 from labelstream.service.health import Health
 from labelstream.values import Value
 
@@ -96,6 +96,13 @@ async def test_a_failure_carries_its_rule_and_reason(office):
 
     standing = await office.until_ended(office.worker("w", fail))
     assert (standing.failure.rule, standing.failure.reason) == ("test.hopeless", "the number 7 is not even")
+
+
+async def test_a_failure_that_can_t_be_understood_is_one(office):
+    lease = await Leases(office.blobs, "w").claim(keys.job("default", "j1", LEASE))
+    await office.blobs.put(keys.attempt("default", "j1", 1, FAILURE), b"damaged")
+    await lease.finish()
+    assert (await office.desk.standing("default", "j1")).failure.rule == "job.unreadable_failure"
 
 
 async def test_an_attempt_that_came_to_nothing_is_followed_by_another(office):

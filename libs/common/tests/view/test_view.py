@@ -11,7 +11,7 @@ from labelstream.events.envelope import Envelope
 from labelstream.events.model import ModelWithdrawn
 from labelstream.labels import Box, labels_digest
 from labelstream.values import Position, sha256_hex
-from labelstream.view import AnnotationView
+from labelstream.view import AnnotationView, queries
 
 P = "default"
 
@@ -102,6 +102,15 @@ def test_names_that_one_message_validates_tie_by_name(view: AnnotationView) -> N
         view.apply(at, settled(at, recorded(name, annotation("one"), validated=False)))
     view.apply(3, settled(3, *(changed(name, "validated", 2, validated=True) for name in ("c", "b", "a"))))
     assert [e.name for e in view.validated(P)] == ["a"]
+
+
+def test_what_was_validated_of_late_is_found_without_a_walk_through_all_annotations(view: AnnotationView) -> None:
+    for at in range(3):
+        view.apply(at, settled(at, recorded(f"{at}", annotation(f"{at}"), validated=at != 1)))
+    assert (view.validations(P, -1), view.validations(P, 0), view.validations("another", -1)) == ([0, 2], [2], [])
+    wanted = {"project": P, "after": 1}
+    (first, *_) = view._connection.execute(f"EXPLAIN QUERY PLAN {queries.VALIDATIONS}", wanted)
+    assert "INDEX validation" in first[3]
 
 
 def test_an_image_keeps_the_medium_and_split_that_it_was_first_recorded_with(view: AnnotationView) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from pydantic import TypeAdapter
+import structlog
+from pydantic import TypeAdapter, ValidationError
 
 from labelstream import keys
 from labelstream.blobs.ports import BlobNotFound, Blobs
@@ -19,6 +21,10 @@ from trainer.voice import Voice
 EPOCHS = TypeAdapter(list[Progress])
 RECOVERED = TypeAdapter(list[Recovery])
 UNKNOWN_AT_ZERO = ("memory_bytes", "batch", "learning_rate")
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,7 @@ class Diaries:
         """Say what one attempt wrote. A recovery comes after the epochs that stood when it happened."""
         recoveries = await self._news(state, attempt, RECOVERIES)  # first: the epochs before them are written then
         progress = await self._news(state, attempt, PROGRESS)
-        epochs = EPOCHS.validate_json(progress.data) if progress else []
-        recovered = RECOVERED.validate_json(recoveries.data) if recoveries else []
+        epochs, recovered = _read(EPOCHS, progress), _read(RECOVERED, recoveries)
         told = state.recoveries_told(attempt)
         for number, recovery in enumerate(recovered[told:], told + 1):
             await self._tell_epochs(state, attempt, (each for each in epochs if each.epoch <= recovery.epoch))
@@ -92,3 +97,12 @@ class Diaries:
             return None
         self.heard_ms[state.job] = self.now_ms()
         return _Page((attempt, name), found.data, found.etag)
+
+
+def _read(kind: TypeAdapter[list[T]], page: _Page | None) -> list[T]:
+    """Return what a page says; nothing, and say so, when it can't be understood: its end is what counts."""
+    try:
+        return kind.validate_json(page.data) if page else []
+    except ValidationError as error:
+        log.warning("diary.unreadable", file=page.name if page else None, reason=str(error))
+        return []

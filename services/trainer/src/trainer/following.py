@@ -67,9 +67,13 @@ class Following:
             end = await left_behind(self.desk, self.blobs, state, mark)
             return await self.voice.say(end, state.project, state.job, state.envelope)
         ended = ending(state.requested, standing) if standing else None
-        if ended is not None:
-            return await self.voice.say(ended, state.project, state.job, state.envelope)
-        return await self.desk.offer(QUEUE, self._job(state), standing)
+        if ended is None:
+            return await self.desk.offer(QUEUE, self._job(state), standing)
+        await self.voice.say(ended, state.project, state.job, state.envelope)
+        if standing is not None and standing.state != "finished":  # whoever still finds it on the queue is to leave it
+            given_up = CancelMark(reason="it was given up").model_dump_json().encode()
+            await self.blobs.create(keys.job_cancel(state.project, state.job), given_up)
+        return None
 
     def _forget(self, job: str) -> None:
         self.diaries.close(job)
@@ -117,7 +121,7 @@ class Following:
         if state.job not in self._marks:
             try:
                 found = await self.blobs.get(keys.job_cancel(state.project, state.job))
-                self._marks[state.job] = CancelMark.model_validate_json(found.data)
+                self._marks[state.job] = CancelMark.read(found.data)
             except BlobNotFound:
                 self._marks[state.job] = None
         return self._marks[state.job]

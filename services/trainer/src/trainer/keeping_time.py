@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from pydantic import ValidationError
 
 from labelstream import keys
 from labelstream.blobs.ports import BlobNotFound, Blobs
@@ -40,10 +43,9 @@ class Timekeeper:
 
     async def _since(self, project: str, now: datetime) -> datetime:
         """Return since when this schedule is to be kept; a schedule that is new begins now."""
-        try:
+        note: Kept | None = None
+        with suppress(BlobNotFound, ValidationError):  # what can't be read is as good as not there
             note = Kept.model_validate_json((await self.blobs.get(keys.schedule(project))).data)
-        except BlobNotFound:
-            note = None
         if note is None or note.schedule != self.schedule.cron:
             await self.keep(project, now)
             return now

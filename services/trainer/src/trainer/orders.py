@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from labelstream.events.training import ChampionMetrics, DatasetRef, Metrics, WeightsRef
 from labelstream.trainings import CHECKPOINTS, LOG, PROGRESS, RECOVERIES
@@ -50,6 +50,14 @@ class CancelMark(Value):
     """Somebody wants the job to end; lies at keys.job_cancel."""
 
     reason: str = ""
+
+    @classmethod
+    def read(cls, mark: bytes) -> CancelMark:
+        """Read a mark; one that can't be understood lies there all the same."""
+        try:
+            return cls.model_validate_json(mark)
+        except ValidationError:
+            return cls()
 
 
 class TrainingLeft(Value):

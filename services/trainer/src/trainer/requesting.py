@@ -8,13 +8,13 @@ from typing import Literal
 import structlog
 from pydantic import ValidationError
 
-from labelstream import keys
-from labelstream.blobs.ports import BlobNotFound, Blobs
+from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected
 from labelstream.events.training import DatasetRef, TrainingRequested, WeightsRef
 from labelstream.service.health import Health
 from labelstream.trainings import JobBook, JobState, job_id, retry_id
 from labelstream.values import FileRef
+from labelstream.weights import read_weights
 from trainer.datasets import Datasets
 from trainer.recipe import TrainingRecipe
 from trainer.requests import problems
@@ -100,12 +100,13 @@ class Requesting:
         """Return the imported weights that a recipe names. Raises Rejected when there are none of that name."""
         if recipe.weights is None:
             return None
-        key = keys.weights(project, recipe.weights, "weights.json")
         try:
-            return WeightsRef.model_validate_json((await self.blobs.get(key)).data)
-        except BlobNotFound as error:
+            found = await read_weights(self.blobs, project, recipe.weights)
+        except ValidationError as error:
+            reason = f"what {project} has by the name {recipe.weights!r} does not describe weights"
+            raise Rejected("weights.unreadable", reason, "Import them again.") from error
+        if found is None:
             reason = f"the recipe begins with the weights {recipe.weights!r}, and {project} has none of that name"
             hint = "`labelstream weights import` brings them, or leave `weights` out of the recipe."
-            raise Rejected("weights.unknown", reason, hint) from error
-        except ValidationError as error:
-            raise Rejected("weights.unreadable", f"{key} does not describe weights", "Import them again.") from error
+            raise Rejected("weights.unknown", reason, hint)
+        return WeightsRef(id=found.id, weights=found.weights, architecture=found.architecture)

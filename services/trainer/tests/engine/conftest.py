@@ -24,7 +24,14 @@ def scenes(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def tiny() -> TrainingRecipe:
-    return TrainingRecipe(architecture="small", image_size=SIDE, epochs=2, batch=8, lr0=0.006, cache_images=True)
+    return tiny_recipe()
+
+
+def tiny_recipe(epochs: int = 2, batch: int = 8, lr0: float = 0.006, patience: int = 100) -> TrainingRecipe:
+    return TrainingRecipe(
+        architecture="small", image_size=SIDE, epochs=epochs, batch=batch, lr0=lr0, patience=patience,
+        cache_images=True,
+    )  # fmt: skip
 
 
 @pytest.fixture

@@ -61,6 +61,16 @@ def test_damage_is_noticed_and_the_one_before_stands(tmp_path, damage):
     assert checkpoints.standing(tmp_path) is None
 
 
+def test_a_checkpoint_of_another_version_s_making_counts_as_damaged(tmp_path):
+    write(tmp_path, 1)
+    other = head(2).model_copy(update={"best_sha256": None})
+    checkpoints.write(tmp_path, other, memoryview(b"state"))
+
+    with pytest.raises(Damaged, match="best_sha256"):
+        checkpoints.whole(tmp_path / CHECKPOINT)
+    assert checkpoints.standing(tmp_path) == head(1)
+
+
 def test_a_checkpoint_that_finds_no_room_leaves_the_last_one_and_nothing_else(tmp_path):
     write(tmp_path, 1)
     (tmp_path / f"{CHECKPOINT}.unfinished").symlink_to("/dev/full")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import signal
 from pathlib import Path
 
@@ -99,9 +100,9 @@ async def test_killing_at_any_moment_leaves_no_trace(spec, undisturbed, listener
     assert listener.rules
 
 
-@pytest.mark.parametrize("hurt", [(CHECKPOINT,), (CHECKPOINT, CHECKPOINT_BEFORE)], ids=["the newest", "both"])
-async def test_a_damaged_checkpoint_is_told_and_trained_over(spec, undisturbed, listener, hurt):
-    first = Listener()
+async def test_a_damaged_checkpoint_is_told_and_trained_over(spec, undisturbed, listener):
+    """The one before it takes its place; where that is damaged too, the training begins anew."""
+    first, both = Listener(), Listener()
     on_progress = first.on_progress
 
     async def cancel_after_two(progress: Progress) -> None:
@@ -112,17 +113,21 @@ async def test_a_damaged_checkpoint_is_told_and_trained_over(spec, undisturbed, 
     first.on_progress = cancel_after_two
     with pytest.raises(Exception, match="was asked to end"):
         await first.train(spec)
-    for name in hurt:
-        with (spec.out_dir / name).open("r+b") as file:
+    elsewhere = spec.model_copy(update={"out_dir": spec.out_dir.with_name("both")})
+    shutil.copytree(spec.out_dir, elsewhere.out_dir)
+    for path in (spec.out_dir / CHECKPOINT, elsewhere.out_dir / CHECKPOINT, elsewhere.out_dir / CHECKPOINT_BEFORE):
+        with path.open("r+b") as file:
             file.seek(100_000)
             file.write(b"not what was here")
 
-    result = await listener.train(spec)
     weights, epochs = undisturbed
-    assert listener.rules == [("checkpoint-damaged", 1), ("checkpoint-damaged", 0)][: len(hurt)]
-    assert CHECKPOINT in listener.recoveries[0].reason
-    assert sha256_file(result.weights) == weights
-    assert deeds(listener.epochs) == deeds(epochs)
+    for heard, where in ((listener, spec), (both, elsewhere)):
+        result = await heard.train(where)
+        assert CHECKPOINT in heard.recoveries[0].reason
+        assert sha256_file(result.weights) == weights
+        assert deeds(heard.epochs) == deeds(epochs)
+    assert listener.rules == [("checkpoint-damaged", 1)]
+    assert both.rules == [("checkpoint-damaged", 1), ("checkpoint-damaged", 0)]
 
 
 async def test_what_does_not_fit_into_memory_is_trained_in_smaller_batches(spec, faulty, listener):
@@ -144,24 +149,23 @@ async def test_what_does_not_fit_into_memory_is_trained_in_smaller_batches(spec,
     assert max(rates[1:]) <= 0.25
 
 
-@pytest.mark.parametrize(
-    ("function", "do", "said"),
-    [
-        (PREPROCESS, "spoil the images", r"epoch 2: the loss is nan; box_loss"),
-        ("trainer.engine.training:Training.validate", "spoil the weights", r"epoch 2: the weights are not finite"),
-    ],
-    ids=["loss", "weights"],
-)
-async def test_a_loss_that_is_no_number_goes_back_to_the_checkpoint_with_half_the_rate(
-    spec, faulty, undisturbed, listener, function, do, said
+async def test_a_loss_or_a_weight_that_is_no_number_goes_back_to_the_checkpoint_with_half_the_rate(
+    spec, faulty, undisturbed, listener
 ):
-    at = STEPS + 3 if do == "spoil the images" else 2
-    result = await listener.train(spec, faulty({"function": function, "at": at, "do": do}))
-    assert [(r.rule, r.epoch, r.learning_rate_scale) for r in listener.recoveries] == [("not-finite", 1, 0.5)]
-    assert listener.recoveries[0].reason.startswith(said)
+    """The loss in the second epoch; and the weights in the third, which the new process validates second."""
+    module = faulty(
+        {"function": PREPROCESS, "at": STEPS + 3, "do": "spoil the images"},
+        {"function": "trainer.engine.training:Training.validate", "at": 2, "do": "spoil the weights"},
+    )
+    result = await listener.train(spec, module)
+    said = [(r.rule, r.epoch, r.learning_rate_scale) for r in listener.recoveries]
+    assert said == [("not-finite", 1, 0.5), ("not-finite", 2, 0.25)]
+    for recovery, reason in zip(listener.recoveries, ("2: the loss is nan; box", "3: the weights are"), strict=True):
+        assert recovery.reason.startswith(f"epoch {reason}")
     _, epochs = undisturbed
     assert deeds(listener.epochs)[0] == deeds(epochs)[0]
-    assert [p.learning_rate for p in listener.epochs[1:]] == [pytest.approx(p.learning_rate / 2) for p in epochs[1:]]
+    rates = [told.learning_rate / before.learning_rate for told, before in zip(listener.epochs, epochs, strict=True)]
+    assert rates == [1, pytest.approx(0.5), pytest.approx(0.25)]
     assert result.epochs == 3
 
 

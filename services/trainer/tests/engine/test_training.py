@@ -14,10 +14,11 @@ from safetensors.numpy import load_file
 from labelstream_yolo.architecture import read_architecture
 from labelstream_yolo.scoring import values
 from trainer.engine import best, checkpoints
-from trainer.engine.contract import CHECKPOINT, CHECKPOINT_BEFORE, NetworkFiles, Progress, TrainingSpec
+from trainer.engine.contract import CHECKPOINT, CHECKPOINT_BEFORE, NetworkFiles, Progress, TrainingResult, TrainingSpec
 from trainer.engine.process import EngineCancelledError, EngineFailedError
 from trainer.recipe import TrainingRecipe
 
+from .conftest import tiny_recipe
 from .listening import Listener
 
 # Writes down every look-up and connection beyond this machine, and lets none through.
@@ -47,55 +48,57 @@ torch.load(io.BytesIO(state_of(Path(sys.argv[1]))), weights_only=True)
 """
 
 
+@pytest.fixture(scope="module")
+async def learned(scenes, tmp_path_factory) -> tuple[TrainingSpec, TrainingResult, Listener]:
+    """A training without network, which learned what the scenes show."""
+    folder, listener = tmp_path_factory.mktemp("learned"), Listener()
+    (folder / "sitecustomize.py").write_text(GUARD)
+    spec = TrainingSpec(data=scenes, recipe=tiny_recipe(epochs=7, batch=4), out_dir=folder / "out")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        patch.setenv("GUARD_LOG", str(folder / "network.log"))
+        return spec, await listener.train(spec), listener
+
+
 @pytest.mark.slow
-async def test_a_training_leaves_weights_metrics_and_an_architecture_without_network_or_pickle(
-    scenes, tiny, tmp_path, monkeypatch, listener
-):
-    (tmp_path / "sitecustomize.py").write_text(GUARD)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setenv("GUARD_LOG", str(tmp_path / "network.log"))
-    out = tmp_path / "out"
-
-    result = await listener.train(TrainingSpec(data=scenes, recipe=tiny, out_dir=out))
-
-    told = listener.epochs
-    assert [(p.epoch, p.epochs, p.batch) for p in told] == [(1, 2, 8), (2, 2, 8)]
+async def test_a_training_leaves_weights_metrics_and_an_architecture_without_network_or_pickle(learned):
+    spec, result, listener = learned
+    out, recipe, told = spec.out_dir, spec.recipe, listener.epochs
+    assert [(p.epoch, p.epochs, p.batch) for p in told] == [(epoch, 7, 4) for epoch in range(1, 8)]
     assert told[-1].eta_s == 0
-    assert told[1].losses["box_loss"] < told[0].losses["box_loss"]
-    assert all(p.memory_bytes > 100e6 and p.images_per_s > 0 and 0 < p.learning_rate < tiny.lr0 for p in told)
+    assert told[-1].losses["box_loss"] < told[1].losses["box_loss"] < told[0].losses["box_loss"]
+    assert all(p.memory_bytes > 100e6 and p.images_per_s > 0 and 0 < p.learning_rate < recipe.lr0 for p in told)
     assert (result.validation.images, result.test.images) == (12, 12)
-    assert (result.epochs, result.history, result.recoveries, result.device) == (2, tuple(told), (), "CPU")
+    assert (result.epochs, result.history, result.recoveries, result.device) == (7, tuple(told), (), "CPU")
     best = max(told, key=lambda p: p.map50_95)
     assert result.validation.map50_95 == pytest.approx(best.map50_95, abs=1e-4)
     assert values.Tested.model_validate_json(result.tested.read_bytes()).model.score.images == 12
     architecture = read_architecture(result.architecture)
-    assert (architecture.names, architecture.image_size) == (("disc", "bar"), tiny.image_size)
+    assert (architecture.names, architecture.image_size) == (("disc", "bar"), recipe.image_size)
     assert {str(tensor.dtype) for tensor in load_file(result.weights).values()} <= {"float32", "int64"}
-    assert not (tmp_path / "network.log").exists()
+    assert not (out.parent / "network.log").exists()
     assert {path.name for path in out.rglob("*.pt")} == {CHECKPOINT, CHECKPOINT_BEFORE}
     opened = await asyncio.create_subprocess_exec(sys.executable, "-c", PLAIN, str(out / CHECKPOINT))
     assert await opened.wait() == 0
 
     again = Listener()
-    assert (await again.train(TrainingSpec(data=scenes, recipe=tiny, out_dir=out))).weights == result.weights
+    assert (await again.train(spec)).weights == result.weights
     assert again.epochs == told  # asked again, it only evaluates, and tells what there is to tell
 
 
 @pytest.mark.slow
-async def test_a_training_stops_when_its_patience_is_over(scenes, tiny, tmp_path, listener):
+async def test_a_training_stops_when_its_patience_is_over(learned, scenes, tmp_path, listener):
     """It begins with weights that know the scenes, at a rate that teaches nothing: no epoch is much better."""
-    knows = tiny.model_copy(update={"epochs": 7, "batch": 4})
-    learned = await Listener().train(TrainingSpec(data=scenes, recipe=knows, out_dir=tmp_path / "learned"))
-    recipe = tiny.model_copy(update={"epochs": 50, "patience": 2, "lr0": 1e-9})
-    initial = NetworkFiles(id="learned", weights=learned.weights, architecture=learned.architecture)
+    _, known, _ = learned
+    recipe = tiny_recipe(epochs=50, patience=2, lr0=1e-9)
+    initial = NetworkFiles(id="learned", weights=known.weights, architecture=known.architecture)
 
     result = await listener.train(TrainingSpec(data=scenes, recipe=recipe, out_dir=tmp_path / "out", initial=initial))
 
     assert 3 <= result.epochs < 50
-    assert learned.test.map50 > 0.3
-    assert listener.epochs[0].map50 == pytest.approx(
-        learned.validation.map50, abs=0.1
-    )  # it began where the other ended
+    assert known.test.map50 > 0.3
+    begun_at = listener.epochs[0].map50
+    assert begun_at == pytest.approx(known.validation.map50, abs=0.1)  # it began where the other ended
     assert listener.epochs[-1].eta_s == 0
 
 

@@ -49,6 +49,7 @@ def _error(code: str) -> str:
         (500, _error("INTERNAL_ERROR"), Unavailable),
         (503, "<html>try again</html>", Unavailable),
         (404, "<html>not here</html>", Unavailable),
+        (413, "<html>too large</html>", Rejected),
         (200, "<html>log in</html>", Unavailable),
         (200, "[]", Unavailable),
     ],

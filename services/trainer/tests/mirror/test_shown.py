@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from labelstream.events.base import MODEL_EVENTS, TRAINING_EVENTS
 from labelstream.values import FileRef
-from trainer.mirror.changes import Measure
+from trainer.mirror.changes import Measure, RunChange
 from trainer.mirror.describing import MOST_WEIGHTS_BYTES
 from trainer.mirror.memory import MemoryTracking
 
@@ -126,6 +126,27 @@ async def test_while_mlflow_is_away_the_trainer_stays_ready_and_later_it_catches
         await world.until_mirrored()
         await _until(lambda: world.health.report()["degraded"] == {})
     await _assert_as_made_anew(world, tracking)
+
+
+class Strange(MemoryTracking):
+    """A tracking server that gives an answer that none gives, once."""
+
+    is_strange = True
+
+    async def change_run(self, project: str, change: RunChange) -> None:
+        """Change the run of a job."""
+        if self.is_strange:
+            self.is_strange = False
+            raise KeyError("run_id")
+        await super().change_run(project, change)
+
+
+async def test_an_answer_that_nobody_foresaw_does_not_end_the_trainer():
+    world = World(tracking := Strange())
+    await world.prepare()
+    await world.say(requested("a"))
+    await world.mirror_all()
+    assert set(tracking.projects["default"].runs) == {"a"}
 
 
 async def test_while_the_object_store_is_away_its_files_are_waited_for():

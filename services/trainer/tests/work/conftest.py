@@ -32,6 +32,7 @@ from labelstream_yolo.architecture import Architecture
 from labelstream_yolo.engine import LOG as ENGINE_LOG
 from labelstream_yolo.scoring.values import Confusion, Evaluation, Score, Tested
 from trainer.engine import checkpoints
+from trainer.engine.best import make_way
 from trainer.engine.contract import (
     ARCHITECTURE,
     BEST,
@@ -103,7 +104,7 @@ class Engine:
             log.write(f"epoch {number} trained\n")
         best = max((each for each in self.best_epochs if each <= number), default=0)
         if best == number or not (out / BEST).exists():
-            (out / BEST).write_bytes(_weights(number))
+            make_way(out).write_bytes(_weights(number))
         head = checkpoints.Head(
             identity="a training", epoch=number, complete=number == EPOCHS, best_epoch=best,
             best_sha256=sha256_file(out / BEST), adjustments=Adjustments(), history=tuple(history),

@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+from structlog.testing import capture_logs
 
 from labelstream import keys
 from labelstream.events.training import WeightsRef
@@ -131,8 +132,10 @@ async def test_a_report_that_can_t_be_written_costs_no_training(hall):
     hall.write = fail
     await hall.order()
 
-    left = await hall.left()
+    with capture_logs() as logs:
+        left = await hall.left()
 
+    assert [line["job"] for line in logs if line["event"] == "report.not_written"] == [JOB]
     assert left.weights is not None
     assert (left.report, left.card) == (None, None)
     assert "no test image" in hall.health.report()["degraded"]["report"]

@@ -31,6 +31,7 @@ from labelstream_cli.demo.state import DemoState
 from labelstream_cli.demo.watching import Programs, refusal
 from labelstream_cli.push.publishing import Pushed, publish
 from labelstream_cli.running import CommandFailed
+from labelstream_local.asking import get
 from labelstream_local.services import input_stream
 from labelstream_local.stack import Stack
 
@@ -201,7 +202,7 @@ class Demonstration:
 
     def _serves(self, model: str) -> bool:
         try:
-            answer = httpx.get(f"{self.stack.url('inference')}/v1/models", timeout=5)
+            answer = get(f"{self.stack.url('inference')}/v1/models")
         except httpx.HTTPError:
             return False  # it is asked again, until patience ends
         return answer.status_code == HTTPStatus.OK and any(one["model"] == model for one in answer.json()["models"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+
 from labelstream import keys
 from labelstream.blobs.leases import Leases, LeaseState, State
 from labelstream.blobs.ports import BlobNotFound, Blobs
@@ -53,12 +55,7 @@ class Desk:
             if result is not None:
                 return Standing(lease.attempt, lease.owner, lease.state, result=result)
             failure = await self.left(project, job_id, lease.attempt, FAILURE)
-            said = (
-                Failure.model_validate_json(failure)
-                if failure
-                else Failure(rule="job.no_result", reason="nothing left")
-            )
-            return Standing(lease.attempt, lease.owner, lease.state, failure=said)
+            return Standing(lease.attempt, lease.owner, lease.state, failure=_said(failure))
         if lease.state != "held" and lease.failures >= MAX_FAILURES and not self._in_grace(lease.state):
             reason = f"{lease.failures} workers took the job and none came to an end; the last was {lease.owner}"
             reason += f": {lease.reason}" if lease.reason else ""
@@ -100,3 +97,13 @@ class Desk:
         """Say whether a lease may have lapsed only because its owner could not reach the store."""
         away = self._away_at
         return state == "expired" and away is not None and time.monotonic() - away < self.grace_s
+
+
+def _said(failure: bytes | None) -> Failure:
+    """Return why an attempt failed; one that is over has failed, whatever it left."""
+    if failure is None:
+        return Failure(rule="job.no_result", reason="nothing left")
+    try:
+        return Failure.model_validate_json(failure)
+    except ValidationError as error:
+        return Failure(rule="job.unreadable_failure", reason=str(error))

@@ -121,7 +121,10 @@ class Session:
         Each call consumes on a channel of its own, and only while it waits: a taker that is busy
         elsewhere holds no message back beyond those that it took.
         """
-        channel = await self._connection.channel(publisher_confirms=False)
+        try:
+            channel = await self._connection.channel(publisher_confirms=False)
+        except RuntimeError as error:  # so aiormq says that the connection was closed meanwhile
+            raise ChannelInvalidStateError(str(error)) from error
         message = None
         try:
             message = await _first(channel, queue, wait_s)
@@ -190,8 +193,14 @@ def is_not_yet(cause: BaseException | None) -> bool:
 
 @asynccontextmanager
 async def translated(health: Health, settings: BrokerSettings) -> AsyncIterator[None]:
-    """Turn the errors of aio-pika into Unavailable or Misconfigured, and tell `health`."""
+    """Turn the errors of aio-pika into Unavailable or Misconfigured, and tell `health`.
+
+    Who was cancelled meanwhile stays cancelled: a channel that is closed in the middle of a call may fail in other
+    ways, and the waiting of Python 3.11 may even succeed.
+    """
     where = f"{settings.host}:{settings.amqp_port}"
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
     try:
         yield
     except ProbableAuthenticationError as error:
@@ -201,7 +210,11 @@ async def translated(health: Health, settings: BrokerSettings) -> AsyncIterator[
     except ChannelPreconditionFailed as error:
         raise Misconfigured(f"a queue exists with other arguments; delete it when it is empty: {error}") from error
     except _LOST as error:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError from error
         reason = f"{where}: {type(error).__name__}: {error}"
         health.waiting(JOB_QUEUE, reason)
         raise Unavailable(JOB_QUEUE, reason) from error
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
     health.ready(JOB_QUEUE)

@@ -66,8 +66,9 @@ GROUP BY name.id, medium.id
 ORDER BY name.name, medium.name
 """
 
+# CROSS JOIN: by the index over what was validated. SQLite itself would walk through every name of the project.
 VALIDATIONS = """
-SELECT change.offset FROM change JOIN name ON name.id = change.name
+SELECT change.offset FROM change CROSS JOIN name ON name.id = change.name
 WHERE change.flags = 1 AND change.offset > :after AND name.project = :project
 ORDER BY change.offset
 """

@@ -68,7 +68,10 @@ def whole(path: Path) -> Head:
     if first != _FORMAT + digest.encode() + b"\n":
         size = path.stat().st_size
         raise Damaged(f"{path.name} is not what was written there: {size} bytes, SHA-256 {digest[:12]}…")
-    return head_of(path)
+    try:
+        return head_of(path)
+    except ValueError as error:  # whole, but of another version's making
+        raise Damaged(f"{path.name} does not say what it is: {error}") from error
 
 
 def head_of(path: Path) -> Head:

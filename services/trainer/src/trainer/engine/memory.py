@@ -14,7 +14,10 @@ from labelstream_yolo.engine import EngineFailure
 from trainer.engine.recovering import OUT_OF_MEMORY
 
 # What torch and the accelerators' libraries say for want of memory; for these they have no type of their own.
-_WANT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_WANT_OF_MEMORY = (
+    "out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR", "unable to find an engine",  # of cuDNN, which has no room for what it would try
+)  # fmt: skip
 
 
 def peak_memory_bytes(device: torch.device) -> int:

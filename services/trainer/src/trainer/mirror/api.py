@@ -20,6 +20,7 @@ MLFLOW = "MLflow"
 TIMEOUT_S = 20.0  # for each step of a request: connecting, sending a part, receiving a part
 PIECE_BYTES = 1 << 20
 _LATER = {401, 403, 408, 425, 429}  # somebody will lend us the key, or it has time again
+_TOO_LARGE = 413  # of whatever stands before the server: it will not be smaller the next time
 
 
 class AlreadyThere(Exception):
@@ -91,6 +92,8 @@ def _understood(response: httpx.Response) -> dict[str, Any]:
         raise AlreadyThere(said)
     if code == "RESOURCE_DOES_NOT_EXIST":
         raise Gone(said)
+    if response.status_code == _TOO_LARGE:
+        raise Rejected("mlflow.too_large", said, "Let whatever stands before the server take larger files.")
     if code is None or response.is_server_error or response.status_code in _LATER:
         raise Unavailable(MLFLOW, said)
     raise Rejected("mlflow.refused", said, "Compare the server's version with the one that this is tested with.")

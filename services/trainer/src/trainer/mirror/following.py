@@ -51,6 +51,9 @@ class Mirror:
                 await self._follow()
             except (Gone, Unavailable) as error:
                 await asyncio.sleep(self._pause(error))
+            except Exception as fault:  # a full disk, an answer that no MLflow gives: it ends no training
+                log.error("mirror.failed", exc_info=fault)
+                await asyncio.sleep(self._pause(fault))
 
     async def _follow(self) -> None:
         places = {project: await self._places(project) for project in self.projects}
@@ -111,7 +114,7 @@ class Mirror:
                     continue
                 await self.tracking.add_file(project, change.job, artifact.path, file)
 
-    def _pause(self, error: Gone | Unavailable) -> float:
+    def _pause(self, error: Exception) -> float:
         """Say that something is away; the trainer stays ready. Return how long to wait before it is tried again."""
         if self._pauses is None:
             log.warning("mirror.waits", reason=str(error))

@@ -60,7 +60,8 @@ class Checkpoints:
         while True:
             await self._news.wait()
             self._news.clear()
-            await self.store()
+            if not await self.store():
+                continue  # the engine is writing the next one
             try:
                 async with asyncio.timeout(self.every_s):
                     await self._urgent.wait()
@@ -70,20 +71,25 @@ class Checkpoints:
 
     # ---- to the store
 
-    async def store(self) -> None:
-        """Store the engine's newest checkpoint, unless it is; waits while the store is away. Raises LeaseLost."""
-        async with self._storing:
-            await self._store(self.engine_dir / "leaving")
+    async def store(self) -> bool:
+        """Store the engine's newest checkpoint unless it is; say whether there was one that is whole.
 
-    async def _store(self, staged: Path) -> None:
+        Waits while the store is away. Raises LeaseLost.
+        """
+        async with self._storing:
+            return await self._store(self.engine_dir / "leaving")
+
+    async def _store(self, staged: Path) -> bool:
         try:
             head = await asyncio.to_thread(_stage, self.engine_dir, staged)
         except OSError as error:
             if not is_full(error):
                 raise
-            return  # the engine meets the same disk, and says so
-        if head is None or (self.stored and self.stored[0].epoch >= head.epoch):
-            return
+            return False  # the engine meets the same disk, and says so
+        if head is None:
+            return False
+        if self.stored and self.stored[0].epoch >= head.epoch:
+            return True
         architecture, best = self._known(head.best_sha256)
         if architecture is None and (staged / ARCHITECTURE).exists():
             architecture = await self.attempt.upload(staged / ARCHITECTURE, ARCHITECTURE)
@@ -101,6 +107,7 @@ class Checkpoints:
         await asyncio.to_thread(shutil.rmtree, staged, ignore_errors=True)
         for key in _files(before) - _files(self.stored):
             await patiently(self.attempt.health, STORE, partial(self.attempt.blobs.delete, key))
+        return True
 
     def _known(self, best_sha256: str) -> tuple[FileRef | None, FileRef | None]:
         """Return what is stored already: the architecture, and these best weights."""
