@@ -52,7 +52,8 @@ test: $(MLFLOW_READY) system  ## every test, on a real broker and a real store
 .PHONY: chaos
 chaos: $(READY) system  ## what `make test` does in short, at length: kills at random points, 100,000 damaged messages (CHAOS=<rounds>)
 	FUZZ=100000 $(PY) -m pytest tests/ingest/test_fuzz.py
-	CHAOS=$(or $(CHAOS),3) $(PY) -m pytest tests/ingest/test_kills.py tests/augmenter/test_kills.py tests/pipeline/test_chaos.py
+	CHAOS=$(or $(CHAOS),3) $(PY) -m pytest tests/ingest/test_kills.py tests/augmenter/test_kills.py tests/trainer/test_kills.py \
+		tests/pipeline/test_chaos.py
 
 .PHONY: lint
 lint: $(READY)  ## formatting, lint rules, import directions, types

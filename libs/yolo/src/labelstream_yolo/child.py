@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -20,6 +21,7 @@ from labelstream_yolo.engine import DISK_FULL, DONE, FAILURE, LOG, NO_ROOM, PARE
 GRACE_S = 20.0  # an engine that was asked to end is killed after this
 POLL_S = 0.1
 TAIL_BYTES = 4000
+_SECRET = re.compile(r"^(LABELSTREAM|AWS|MLFLOW)_|SECRET|TOKEN|PASSWORD|CREDENTIAL|_KEY$")  # names of variables
 
 OnLine = Callable[[bytes], Awaitable[None]]
 
@@ -106,9 +108,9 @@ class Engine:
         return seen + len(whole)
 
     def _environment(self) -> dict[str, str]:
-        """The engine gets no settings of ours, so no secret: foreign code runs there."""
+        """The engine gets no settings of ours, and nothing that is called like a secret: foreign code runs there."""
         given = os.environ if self.environment is None else self.environment
-        kept = {name: value for name, value in given.items() if not name.startswith("LABELSTREAM_")}
+        kept = {name: value for name, value in given.items() if not _SECRET.search(name)}
         return kept | {PARENT: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
 
     def _result(self, code: int) -> dict[str, Any]:

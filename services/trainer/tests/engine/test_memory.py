@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from labelstream_yolo.engine import EngineFailure
-from trainer.engine.memory import telling_want_of_memory
+from trainer.engine.memory import telling_what_may_pass
 
 WANT = {
     "cuda": RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
@@ -22,10 +22,16 @@ WANT = {
 
 @pytest.mark.parametrize("error", WANT.values(), ids=WANT)
 def test_less_at_once_may_work_after_what_means_want_of_memory(error: Exception):
-    with pytest.raises(EngineFailure, match="out-of-memory"), telling_want_of_memory():
+    with pytest.raises(EngineFailure, match="out-of-memory"), telling_what_may_pass():
         raise error
 
 
+@pytest.mark.parametrize("said", ["CUDA error: unspecified launch failure", "NCCL error in: ProcessGroup, unhandled"])
+def test_a_fault_of_an_accelerator_wants_another_process(said: str):
+    with pytest.raises(EngineFailure, match=f"engine-died: {said}"), telling_what_may_pass():
+        raise RuntimeError(said)
+
+
 def test_another_error_stays_what_it_is():
-    with pytest.raises(RuntimeError, match="launch failure"), telling_want_of_memory():
-        raise RuntimeError("CUDA error: unspecified launch failure")
+    with pytest.raises(RuntimeError, match="shapes"), telling_what_may_pass():
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")

@@ -66,6 +66,14 @@ def deeds(epochs: list[Progress]) -> list[tuple[object, ...]]:
     return [(p.epoch, p.losses, p.map50, p.map50_95, p.batch, p.learning_rate) for p in epochs]
 
 
+def make_anothers(path: Path, scratch: Path) -> None:
+    """Make a checkpoint one of another training, whole in itself."""
+    scratch.mkdir()
+    head = checkpoints.whole(path).model_copy(update={"identity": "of another training"})
+    checkpoints.write(scratch, head, memoryview(checkpoints.state_of(path)))
+    (scratch / CHECKPOINT).replace(path)
+
+
 async def test_an_engine_that_dies_wherever_it_hurts_most_leaves_no_trace(spec, faulty, undisturbed, listener):
     """Before the first checkpoint, with the weights kept but not the checkpoint, and before the epoch is told."""
     module = faulty(
@@ -101,7 +109,7 @@ async def test_killing_at_any_moment_leaves_no_trace(spec, undisturbed, listener
 
 
 async def test_a_damaged_checkpoint_is_told_and_trained_over(spec, undisturbed, listener):
-    """The one before it takes its place; where that is damaged too, the training begins anew."""
+    """The one before it takes its place; where that is another training's, this one begins anew."""
     first, both = Listener(), Listener()
     on_progress = first.on_progress
 
@@ -115,10 +123,11 @@ async def test_a_damaged_checkpoint_is_told_and_trained_over(spec, undisturbed, 
         await first.train(spec)
     elsewhere = spec.model_copy(update={"out_dir": spec.out_dir.with_name("both")})
     shutil.copytree(spec.out_dir, elsewhere.out_dir)
-    for path in (spec.out_dir / CHECKPOINT, elsewhere.out_dir / CHECKPOINT, elsewhere.out_dir / CHECKPOINT_BEFORE):
+    for path in (spec.out_dir / CHECKPOINT, elsewhere.out_dir / CHECKPOINT):
         with path.open("r+b") as file:
             file.seek(100_000)
             file.write(b"not what was here")
+    make_anothers(elsewhere.out_dir / CHECKPOINT_BEFORE, spec.out_dir.with_name("another"))
 
     weights, epochs = undisturbed
     for heard, where in ((listener, spec), (both, elsewhere)):
@@ -128,6 +137,7 @@ async def test_a_damaged_checkpoint_is_told_and_trained_over(spec, undisturbed, 
         assert deeds(heard.epochs) == deeds(epochs)
     assert listener.rules == [("checkpoint-damaged", 1)]
     assert both.rules == [("checkpoint-damaged", 1), ("checkpoint-damaged", 0)]
+    assert "of another recipe or dataset" in both.recoveries[1].reason
 
 
 async def test_what_does_not_fit_into_memory_is_trained_in_smaller_batches(spec, faulty, listener):

@@ -30,7 +30,7 @@ from trainer.engine.devices import in_words, settled
 from trainer.engine.evaluation import metrics_of, test_of
 from trainer.engine.fit import fit
 from trainer.engine.folder import Folder, open_folder
-from trainer.engine.memory import telling_want_of_memory
+from trainer.engine.memory import telling_what_may_pass
 from trainer.engine.options import network_of
 from trainer.engine.plan import Plan
 from trainer.engine.recovering import batch_of, devices_in, merged
@@ -42,7 +42,7 @@ def train(spec: TrainingSpec) -> TrainingResult:
 
     Raises EngineFailure.
     """
-    with telling_want_of_memory():
+    with telling_what_may_pass():
         return _trained(spec)
 
 
@@ -118,10 +118,13 @@ def _taken_up(spec: TrainingSpec, identity: str) -> Head | None:
         head = checkpoints.whole(path)
     except checkpoints.Damaged as error:
         raise EngineFailure("checkpoint-damaged", str(error)) from error
-    if not spec.resume or head.identity != identity:
+    if not spec.resume:
         checkpoints.forget(spec.out_dir)
         (spec.out_dir / RECOVERIES).unlink(missing_ok=True)
         return None
+    if head.identity != identity:
+        said = "is of another recipe or dataset, or of other versions of the libraries"
+        raise EngineFailure("checkpoint-damaged", f"{path.name} {said}: it can't be gone on from")
     if not settle(spec.out_dir, head.best_sha256):
         raise EngineFailure("checkpoint-damaged", f"the best weights of {path.name}, epoch {head.best_epoch}, are gone")
     return head

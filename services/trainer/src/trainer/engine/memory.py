@@ -1,4 +1,4 @@
-"""How much memory a training takes, and how the want of it is told."""
+"""How much memory a training takes, and how its want and the faults of accelerators are told."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from contextlib import contextmanager
 import torch
 
 from labelstream_yolo.engine import EngineFailure
-from trainer.engine.recovering import OUT_OF_MEMORY
+from trainer.engine.recovering import DIED, OUT_OF_MEMORY
 
 # What torch and the accelerators' libraries say for want of memory; for these they have no type of their own.
 _WANT_OF_MEMORY = (
     "out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_INTERNAL_ERROR", "unable to find an engine",  # of cuDNN, which has no room for what it would try
 )  # fmt: skip
+# What they say when a kernel, a link or the device itself failed: whatever comes after it in the process fails, too.
+_FAULTS = ("CUDA error", "NCCL error", "NCCL Error")
 
 
 def peak_memory_bytes(device: torch.device) -> int:
@@ -39,11 +41,17 @@ def _is_want_of_memory(error: Exception) -> bool:
 
 
 @contextmanager
-def telling_want_of_memory() -> Iterator[None]:
-    """Tell whatever means that less at once might work as EngineFailure `out-of-memory`."""
+def telling_what_may_pass() -> Iterator[None]:
+    """Tell what another process may get over as EngineFailure.
+
+    `out-of-memory` where less at once might work, `engine-died` where an accelerator is of no more use to this process.
+    """
     try:
         yield
     except (MemoryError, OSError, RuntimeError) as error:
-        if not _is_want_of_memory(error):
-            raise
-        raise EngineFailure(OUT_OF_MEMORY, str(error).partition("\n")[0] or type(error).__name__) from error
+        said = str(error).partition("\n")[0] or type(error).__name__
+        if _is_want_of_memory(error):
+            raise EngineFailure(OUT_OF_MEMORY, said) from error
+        if isinstance(error, RuntimeError) and any(words in str(error) for words in _FAULTS):
+            raise EngineFailure(DIED, said) from error
+        raise

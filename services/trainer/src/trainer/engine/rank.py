@@ -14,10 +14,10 @@ def train(plan: Plan) -> None:
     """Take part in a training."""
     out, recipe = plan.spec.out_dir, plan.spec.recipe
     prepare_ultralytics(out / "ultralytics", recipe.threads, albumentations=recipe.on_the_fly.albumentations)
-    from trainer.engine.memory import telling_want_of_memory  # noqa: PLC0415  # torch must come after the preparation
+    from trainer.engine.memory import telling_what_may_pass  # noqa: PLC0415  # torch must come after the preparation
     from trainer.engine.training import Training  # noqa: PLC0415
 
-    with telling_want_of_memory():
+    with telling_what_may_pass():
         Training(plan).train()
 
 

@@ -88,7 +88,7 @@ class Checkpoints:
             return False  # the engine meets the same disk, and says so
         if head is None:
             return False
-        if self.stored and self.stored[0].epoch >= head.epoch:
+        if self.stored and self.stored[0].epoch == head.epoch:
             return True
         architecture, best = self._known(head.best_sha256)
         if architecture is None and (staged / ARCHITECTURE).exists():

@@ -23,7 +23,7 @@ from trainer.work.scratch import Scratch
 
 NEEDED_BYTES = 64 << 20  # with less it is not worth the try
 WHAT = "disk of the worker"
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 log = structlog.get_logger()
 
