@@ -35,7 +35,7 @@ $(MLFLOW_READY): requirements-mlflow.txt | $(READY)
 	@touch $@
 
 .PHONY: mlflow
-mlflow: $(MLFLOW_READY)  ## install an MLflow server for the stack, some 300 MB, in an environment of its own
+mlflow: $(MLFLOW_READY)  ## install an MLflow server for the stack, some 240 MB, in an environment of its own
 
 .PHONY: system
 system:  ## install RabbitMQ when it is missing (Debian and Ubuntu)

@@ -18,7 +18,7 @@ NETWORK = {
     "head": [[[-1], 1, "Detect", ["nc"]]],
 }
 NAMES = {0: "truck", 1: "car", 2: "tank"}
-KINDS = ("detector", "trap", "classifier", "activation", "broken")
+KINDS = ("detector", "trap", "classifier", "segmenter", "activation", "broken")
 
 
 class Trap:
@@ -35,11 +35,13 @@ def main(folder: Path) -> None:
     """Write a file of each kind."""
     prepare_ultralytics(folder / "ultralytics", threads=1)
     import torch  # noqa: PLC0415  # after the preparation
-    from ultralytics.nn.tasks import ClassificationModel, DetectionModel  # noqa: PLC0415  # likewise
+    from ultralytics.nn.tasks import ClassificationModel, DetectionModel, SegmentationModel  # noqa: PLC0415  # likewise
 
     for kind in KINDS:
         if kind == "classifier":
             model = ClassificationModel("yolo11n-cls.yaml", nc=3, verbose=False)
+        elif kind == "segmenter":
+            model = SegmentationModel("yolo11n-seg.yaml", nc=3, verbose=False)
         else:
             network = NETWORK | ({"activation": "torch.nn.ReLU()"} if kind == "activation" else {})
             model = DetectionModel(dict(network), nc=3, verbose=False)

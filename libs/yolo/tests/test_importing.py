@@ -114,7 +114,8 @@ def test_the_same_weights_have_the_same_id_in_either_form(found, tmp_path):
     ("kind", "rule", "reason"),
     [
         ("trap", "weights.unreadable", "outside the supported"),
-        ("classifier", "weights.task", "classif"),
+        ("classifier", "weights.task", "ClassificationModel"),
+        ("segmenter", "weights.task", "SegmentationModel"),
         ("activation", "weights.network", "evaluated as code"),
         ("broken", "weights.network", "NaN"),
     ],

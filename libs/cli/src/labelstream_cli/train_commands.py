@@ -51,12 +51,15 @@ class _Wanted:
     changes: dict[str, Any]
 
     async def request(self, place: Place) -> TrainingRequest:
-        """Return what to ask for. Raises CommandFailed when nothing is annotated, Unavailable."""
+        """Return what to ask for. Raises CommandFailed when not so much is annotated, Unavailable."""
         if self.dataset is not None:
             return TrainingRequest(dataset=self.dataset.file, recipe=self.recipe, changes=self.changes)
-        cut = self.at if self.at is not None else await last_offset(place.broker, ANNOTATION_EVENTS)
-        if cut is None:
+        last = await last_offset(place.broker, ANNOTATION_EVENTS)
+        if last is None:
             raise CommandFailed("nothing is annotated yet: `labelstream push FOLDER` publishes annotations")
+        cut = last if self.at is None else self.at
+        if cut > last:
+            raise CommandFailed(f"--at {cut}: the last offset of {ANNOTATION_EVENTS} is {last}")
         return TrainingRequest(cut=cut, recipe=self.recipe, changes=self.changes)
 
 

@@ -52,7 +52,8 @@ def next_trainings(fact: object, *, known: bool = True, now: datetime | None = N
 def _waits(fact: Mapping[str, Any], now: datetime) -> Iterator[str]:
     new, needed, scheduled = fact.get("validated_since_last"), fact.get("needed"), fact.get("next_scheduled")
     if needed:
-        yield f"{new} of {needed} validated annotations"
+        is_due = new is not None and new >= needed and not fact.get("not_before")
+        yield f"{new} of {needed} validated annotations" + (": due once they are augmented" if is_due else "")
     elif new is not None:
         yield f"{new} validated annotations" if new else "nothing validated anew"
     elif not fact.get("asked_for"):

@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from labelstream.errors import Misconfigured
 
@@ -63,7 +64,7 @@ def _let_suppression_finish() -> None:
     On a busy machine it gives up after two seconds, leaves the rest of the batch without boxes, and only warns: figures
     come out too low, and change from run to run.
     """
-    nms = importlib.import_module("ultralytics.utils.nms")
+    nms: Any = importlib.import_module("ultralytics.utils.nms")
     nms.non_max_suppression = functools.partial(nms.non_max_suppression, max_time_img=math.inf)
 
 

@@ -29,6 +29,7 @@ from trainer.handler import NAME
 from trainer.parts import Parts
 from trainer.policy import Policy
 from trainer.recipe import load_recipe
+from trainer.requesting import dataset_fact
 from trainer.settings import TrainerSettings
 from trainer.work import wiring
 
@@ -77,6 +78,9 @@ async def run(settings: TrainerSettings, health: Health, broker: Broker, blobs: 
         await patiently(health, "object store", lambda: probe_conditional_writes(blobs))
         await discard_if_foreign(view, broker, ANNOTATION_EVENTS, health)
         await journal.open()
+        if book.jobs:
+            newest = list(book.jobs.values())[-1]
+            health.fact("dataset", dataset_fact(newest.requested.dataset, newest.project))
         await _follow_and_tick(parts, broker)
     finally:
         await journal.close()

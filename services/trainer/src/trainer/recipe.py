@@ -46,8 +46,9 @@ class TrainingRecipe(Value):
     )
     image_size: int = Field(640, ge=64, le=2048, multiple_of=32, description="pixels; the side of the square")
     epochs: int = Field(100, ge=1)
-    batch: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
-        16, description="images in a step; auto: as many as fill 60 % of the accelerator's memory, 16 on a CPU"
+    batch: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = Field(
+        16,
+        description="images in a step, at most all that there are; auto: 60 % of the accelerator's memory, 16 on a CPU",
     )
     optimizer: Literal["AdamW", "Adam", "SGD", "MuSGD", "auto"] = Field(
         "AdamW",
@@ -78,7 +79,8 @@ class TrainingRecipe(Value):
         elif given not in shipped(ARCHITECTURES) and not _is_named(given):
             known = ", ".join(shipped(ARCHITECTURES))
             raise ValueError(
-                f"there is no architecture {given!r}; known are {known}, yolo11n … yolo11x, yolo26n … yolo26x"
+                f"there is no architecture {given!r}; known are {known}, and yolov8, yolo11, yolo12 and yolo26, "
+                "each with n, s, m, l or x"
             )
         return given
 

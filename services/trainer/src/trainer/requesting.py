@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 from pydantic import ValidationError
@@ -54,7 +54,7 @@ class Requesting:
         initial = await self._initial(project, recipe)  # first: it costs less to find missing than a dataset to build
         dataset = await self.datasets.of(project, at)
         ref = dataset.reference
-        self.health.fact("dataset", {"id": ref.id, "project": project, "samples": ref.samples})
+        self.health.fact("dataset", dataset_fact(ref, project))
         job = job_id(project, ref.id, recipe.digest, initial.id if initial else None)
         last = self.book.latest(job)
         if last is not None and not (cause == "request" and last.came_to_nothing):
@@ -110,3 +110,8 @@ class Requesting:
             hint = "`labelstream weights import` brings them, or leave `weights` out of the recipe."
             raise Rejected("weights.unknown", reason, hint)
         return WeightsRef(id=found.id, weights=found.weights, architecture=found.architecture)
+
+
+def dataset_fact(dataset: DatasetRef, project: str) -> dict[str, Any]:
+    """Say which dataset a training is on, for operators."""
+    return {"id": dataset.id, "project": project, "samples": dataset.samples}

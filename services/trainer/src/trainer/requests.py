@@ -42,8 +42,8 @@ def _checked(base: dict[str, Any], given: dict[str, Any]) -> TrainingRecipe:
     nested = given.get("on_the_fly")
     unknown = [*_unknown(given, TrainingRecipe, ""), *_unknown(nested, OnTheFly, "on_the_fly.")]
     if unknown:
-        known = ", ".join(TrainingRecipe.model_fields)
-        raise Rejected("recipe.unreadable", f"no field of a recipe: {', '.join(unknown)}", f"Known are {known}.")
+        known = f"Known are {', '.join(TrainingRecipe.model_fields)}; in on_the_fly {', '.join(OnTheFly.model_fields)}."
+        raise Rejected("recipe.unreadable", f"no field of a recipe: {', '.join(unknown)}", known)
     if isinstance(nested, dict):
         given = {**given, "on_the_fly": {**base.get("on_the_fly", {}), **nested}}
     try:

@@ -35,7 +35,11 @@ class TrainerGroup(Settings):
     )
     work: bool = Field(True, description="also run a worker in this process")
     worker: str = Field(default_factory=socket.gethostname, description="the worker's name in events")
-    device: str = Field("auto", description="what a worker trains on: auto, cpu, or accelerators by number: 0 or 0,1")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|\d+(,\d+)*)$",
+        description="what a worker trains on: auto, cpu, or accelerators by number: 0 or 0,1",
+    )
     checkpoint_every_s: float = Field(
         60, ge=0, description="copy the checkpoint to the store at most so often; 0: after every epoch"
     )

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel, torch_safe_load
+from ultralytics.nn.tasks import DetectionModel, torch_safe_load
 
 from labelstream.values import digest_of, sha256_file, short_id
 from labelstream_yolo.architecture import Architecture, read_architecture
@@ -47,9 +47,9 @@ def read_weights(spec: ImportSpec, *, confined: bool) -> Imported:
 
 def _from_torch(file: Path, weights: Path) -> Architecture:
     model = _unpickled(file)
-    if not isinstance(model, DetectionModel) or isinstance(model, RTDETRDetectionModel):
-        task = getattr(model, "task", None) or type(model).__name__
-        raise EngineFailure("weights-task", f"{file.name} holds a model for {task!r}; only YOLO detectors can be used")
+    if type(model) is not DetectionModel:  # models for other tasks are kinds of it
+        kind = type(model).__name__
+        raise EngineFailure("weights-task", f"{file.name} holds a {kind}; only YOLO detectors can be used")
     if not all(torch.isfinite(value).all() for value in model.state_dict().values() if value.is_floating_point()):
         raise EngineFailure("weights-network", f"{file.name} holds weights that are no numbers (NaN or infinite)")
     found = _architecture(file, model)

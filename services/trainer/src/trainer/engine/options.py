@@ -41,7 +41,7 @@ def batch_to_begin_with(recipe: TrainingRecipe, adjustments: Adjustments, device
         return adjustments.batch
     devices = devices_in(device)
     if recipe.batch != "auto":
-        return max(recipe.batch // devices, 1) * devices
+        return max(min(recipe.batch, images) // devices, 1) * devices
     if device.isdigit():
         return MEASURED
     return min(AUTO_BATCH, images) if device == "cpu" else AUTO_BATCH * devices

@@ -11,14 +11,24 @@ from trainer.reporting.verdict import Said, width
 
 WIDE = 0.1  # an interval of the mAP50 that says little
 FEW_BOXES = 10  # on which a class's figures are mostly chance
+NOTHING = 0.01  # mAP50 of a model that finds nothing
 WEAK = 0.2  # mAP50 below the whole test's
 
 
 def limits_of(content: ReportContent) -> tuple[Said, ...]:
     """Return what to know before the model is used, the gravest first."""
-    said = [*_untaught(content), *_untested(content), *_unsure(content), *_weak(content), *_unfinished(content)]
+    said = [*_blind(content), *_untaught(content), *_untested(content), *_unsure(content), *_weak(content)]
+    said += _unfinished(content)
     said += [Said("look", warning) for warning in content.warnings]
     return tuple(sorted(said, key=lambda one: one.weight != "bad"))
+
+
+def _blind(content: ReportContent) -> Iterator[Said]:
+    score = content.evaluation.score
+    if score.boxes and score.map50 is not None and score.map50 < NOTHING:
+        yield Said(
+            "bad", f"It finds next to none of the {score.boxes:,} true boxes in the test: it has learned nothing yet."
+        )
 
 
 def _untaught(content: ReportContent) -> Iterator[Said]:
