@@ -2,7 +2,7 @@
 
 DATA=<folder> names the photographs, in any form that `labelstream push` takes, with lists of the published splits in
 it or beside it. RECIPE=<name or path> takes another training recipe than `photos`, SEEDS=<n,n,…> other seeds than 0, 1
-and 2.
+and 2, ARMS=<name,name,…> some of the ways to train: `stored variants`, `originals alone`, `changed on the fly`.
 
 Each arm trains once with each seed and sees as many images: the originals alone pass more often than the originals
 with their variants. The best epoch is chosen on validation; test is measured once, of that epoch. CPU seconds are
@@ -35,6 +35,7 @@ from trainer.recipe import TrainingRecipe, load_recipe
 VARIANTS = "default"  # the augmenter's recipe
 RECIPE = os.environ.get("RECIPE", "photos")
 SEEDS = tuple(int(seed) for seed in os.environ.get("SEEDS", "0,1,2").split(","))
+ARMS = os.environ.get("ARMS", "")
 MOST_S = 1200
 ON_THE_FLY = "yolo11n"  # the training recipe whose changes on the fly the third arm takes
 
@@ -80,6 +81,7 @@ async def figures(folder: Path) -> list[Figure]:
     """Train every arm with every seed; return what each came to, and the means."""
     photographs = Photographs.of(_told())
     every = await asyncio.to_thread(arms, photographs, load_recipe(RECIPE), folder)
+    every = [arm for arm in every if not ARMS or arm.name in ARMS.split(",")]
     seen: list[Figure] = []
     for arm in every:
         ran = [await _train(arm, seed, folder / arm.name / str(seed)) for seed in SEEDS]
