@@ -36,11 +36,11 @@ from labelstream.values import FileRef, Position, Split, digest_of, sha256_hex
 from labelstream.view import AnnotationView
 from labelstream.weights import RECORD, ImportedWeights
 from labelstream_datasets.building.index import BatchIndex
+from trainer.deciding.parts import Parts
+from trainer.deciding.policy import Policy
 from trainer.domain import Champions
 from trainer.handler import NAME, REQUESTS, Decider
 from trainer.orders import QUEUE, CancelMark
-from trainer.parts import Parts
-from trainer.policy import Policy
 from trainer.recipe import TrainingRecipe
 from trainer.settings import TrainerGroup
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from labelstream.classes import ClassSchema
 from labelstream.values import Position, Split
 from labelstream_datasets.description import DatasetDescription, SplitCount
-from trainer.check import Minimum, Refusal, check, warnings
+from trainer.deciding.check import Minimum, Refusal, check, warnings
 
 
 def test_a_dataset_with_enough_of_everything_is_accepted() -> None:

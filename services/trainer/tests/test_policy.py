@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelstream.errors import Misconfigured
-from trainer.policy import Policy, Schedule, due, due_at_last
+from trainer.deciding.policy import Policy, Schedule, due, due_at_last
 from trainer.settings import TrainerGroup
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)

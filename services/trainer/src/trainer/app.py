@@ -24,12 +24,12 @@ from labelstream.view import AnnotationView
 from labelstream.view.foreign import discard_if_foreign
 from labelstream.view.snapshots import restore_snapshot
 from labelstream_datasets.building.following import follow_batches
+from trainer.deciding.parts import Parts
+from trainer.deciding.policy import Policy
+from trainer.deciding.requesting import dataset_fact
 from trainer.erasing import ReportEraser
 from trainer.handler import NAME
-from trainer.parts import Parts
-from trainer.policy import Policy
 from trainer.recipe import load_recipe
-from trainer.requesting import dataset_fact
 from trainer.settings import TrainerSettings
 from trainer.work import wiring
 

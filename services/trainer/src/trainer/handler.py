@@ -10,10 +10,10 @@ from labelstream.service.health import Health
 from labelstream.training_requests import QUEUE as REQUESTS
 from labelstream.trainings import JobBook, JobState
 from trainer import metrics
-from trainer.counter import Counter
-from trainer.deciding import Deciding
-from trainer.following import Following
-from trainer.voice import NAME
+from trainer.deciding.counter import Counter
+from trainer.deciding.following import Following
+from trainer.deciding.starting import Deciding
+from trainer.deciding.voice import NAME
 
 __all__ = ["NAME", "REQUESTS", "Decider"]
 

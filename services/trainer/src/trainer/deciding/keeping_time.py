@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from labelstream import keys
 from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.values import Value
-from trainer.policy import Schedule
+from trainer.deciding.policy import Schedule
 
 
 class Kept(Value):

@@ -15,10 +15,10 @@ from labelstream.service.health import Health
 from labelstream.trainings import JobBook, JobState, job_id, retry_id
 from labelstream.values import FileRef
 from labelstream.weights import read_weights
-from trainer.datasets import Datasets
+from trainer.deciding.datasets import Datasets
+from trainer.deciding.requests import problems
+from trainer.deciding.voice import Voice
 from trainer.recipe import TrainingRecipe
-from trainer.requests import problems
-from trainer.voice import Voice
 
 Cause = Literal["policy", "schedule", "request"]
 

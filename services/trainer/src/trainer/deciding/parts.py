@@ -13,20 +13,20 @@ from labelstream.streams.journal import Journal
 from labelstream.trainings import JobBook
 from labelstream.view import AnnotationView
 from labelstream_datasets.building.index import BatchIndex
-from trainer.check import Minimum
-from trainer.counter import Counter
-from trainer.datasets import Datasets
-from trainer.deciding import Deciding
-from trainer.diaries import Diaries
+from trainer.deciding.check import Minimum
+from trainer.deciding.counter import Counter
+from trainer.deciding.datasets import Datasets
+from trainer.deciding.diaries import Diaries
+from trainer.deciding.following import Following
+from trainer.deciding.keeping_time import Timekeeper
+from trainer.deciding.policy import Policy
+from trainer.deciding.requesting import Requesting
+from trainer.deciding.starting import Deciding
+from trainer.deciding.voice import Voice
 from trainer.domain import Champions
-from trainer.following import Following
 from trainer.handler import NAME, Decider
-from trainer.keeping_time import Timekeeper
-from trainer.policy import Policy
 from trainer.recipe import TrainingRecipe
-from trainer.requesting import Requesting
 from trainer.settings import TrainerGroup
-from trainer.voice import Voice
 
 
 @dataclass(frozen=True)

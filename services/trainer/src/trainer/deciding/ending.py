@@ -14,9 +14,9 @@ from labelstream.events.training import TrainingCancelled, TrainingFailed, Train
 from labelstream.jobs.desk import Desk, Standing
 from labelstream.trainings import CHECKPOINTS, Ended, JobState
 from labelstream.values import FileRef
+from trainer.deciding.requests import problems
 from trainer.engine.best import Best, read_best
 from trainer.orders import CancelMark, Checkpoint, TrainingLeft
-from trainer.requests import problems
 
 STORED = TypeAdapter(list[Checkpoint])
 LARGEST_HEADER = 16 << 20  # bytes; those of the largest networks have a tenth

@@ -14,14 +14,14 @@ from labelstream.jobs.desk import Desk, Standing
 from labelstream.jobs.ports import Job
 from labelstream.trainings import JobBook, JobState
 from labelstream_datasets.loading import load_description
-from trainer.check import Minimum, Refusal, check
-from trainer.diaries import Diaries
+from trainer.deciding.check import Minimum, Refusal, check
+from trainer.deciding.diaries import Diaries
+from trainer.deciding.ending import ending, left_behind
+from trainer.deciding.requests import problems
+from trainer.deciding.voice import Voice
 from trainer.domain import Champions
-from trainer.ending import ending, left_behind
 from trainer.orders import QUEUE, CancelMark, TrainingOrder
 from trainer.recipe import TrainingRecipe
-from trainer.requests import problems
-from trainer.voice import Voice
 
 
 @dataclass

@@ -14,10 +14,10 @@ from labelstream.service.health import Health
 from labelstream.training_requests import QUEUE, Answer, TrainingRequest, answer_id_in, write_answer
 from labelstream.trainings import JobBook, JobState
 from trainer import metrics
-from trainer.following import Following
+from trainer.deciding.following import Following
+from trainer.deciding.requesting import Requested, Requesting
+from trainer.deciding.requests import read_recipe, read_request
 from trainer.recipe import TrainingRecipe
-from trainer.requesting import Requested, Requesting
-from trainer.requests import read_recipe, read_request
 
 log = structlog.get_logger()
 

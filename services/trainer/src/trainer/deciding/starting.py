@@ -14,10 +14,10 @@ from labelstream.service.health import Health
 from labelstream.trainings import JobBook
 from labelstream.view import AnnotationView
 from trainer import metrics
-from trainer.keeping_time import Timekeeper
-from trainer.policy import Policy
+from trainer.deciding.keeping_time import Timekeeper
+from trainer.deciding.policy import Policy
+from trainer.deciding.requesting import Cause, Requesting
 from trainer.recipe import TrainingRecipe
-from trainer.requesting import Cause, Requesting
 
 log = structlog.get_logger()
 

@@ -15,8 +15,8 @@ from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.events.training import TrainingProgressed, TrainingRecovered, TrainingStarted
 from labelstream.jobs.desk import Standing
 from labelstream.trainings import PROGRESS, RECOVERIES, JobState
+from trainer.deciding.voice import Voice
 from trainer.engine.contract import Progress, Recovery
-from trainer.voice import Voice
 
 EPOCHS = TypeAdapter(list[Progress])
 RECOVERED = TypeAdapter(list[Recovery])

@@ -13,7 +13,7 @@ from labelstream_datasets.building.build import DatasetPlan, build, store
 from labelstream_datasets.building.index import BatchIndex
 from labelstream_datasets.loading import load_description, load_reference
 from labelstream_datasets.options import DatasetOptions
-from trainer.check import warnings
+from trainer.deciding.check import warnings
 
 
 @dataclass(frozen=True)
