@@ -21,6 +21,7 @@ from typer.testing import CliRunner, Result
 from labelstream import keys
 from labelstream.blobs.leases import Leases
 from labelstream.blobs.s3 import S3Blobs
+from labelstream.events.annotation import AnnotationSettled
 from labelstream.events.base import ANNOTATION_EVENTS, Event
 from labelstream.events.envelope import Envelope
 from labelstream.events.training import (
@@ -204,6 +205,8 @@ def platform(bare: Platform) -> Platform:
     assert "nothing is annotated yet" in bare.type("train", expected=1).output
 
     async def history(trainer: Trainer) -> None:
+        message = Position(stream="annotations", offset=0)
+        await trainer.say(AnnotationSettled(input=message, message_key="0" * 64, wire="native", outcomes=()))
         await trainer.say(requested(DONE), TrainingStarted(job=DONE, attempt=1, worker="ada"))
         await trainer.say(epoch(DONE, 1, 0.5), epoch(DONE, 2, 0.8), finished(DONE))
         await trainer.blobs.put(keys.attempt("default", DONE, 1, "report.html"), REPORT)
@@ -292,6 +295,7 @@ def test_a_training_is_asked_for_with_a_recipe_and_awaited(platform: Platform, t
     with platform.meanwhile(platform.answering(refused)):
         said_of_it = platform.type("train", "--at", "0", "--recipe", "yolo99", expected=1).output
     assert "there is no training recipe 'yolo99'" in said_of_it
+    assert "the last offset of annotation-events is 0" in platform.type("train", "--at", "9", expected=1).output
 
 
 def test_interrupting_the_wait_ends_the_wait_alone(platform: Platform) -> None:
