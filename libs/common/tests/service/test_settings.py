@@ -70,7 +70,7 @@ def test_a_wrong_value_is_named_and_no_secret_is_shown(told):
 
 def test_a_list_that_is_no_json_is_explained(told):
     told.setenv("LABELSTREAM_PROJECTS", "a,b")
-    with pytest.raises(Misconfigured, match="LABELSTREAM_PROJECTS: .*write it as JSON"):
+    with pytest.raises(Misconfigured, match=r"LABELSTREAM_PROJECTS: .*write it as JSON"):
         read_settings(ServiceSettings)
 
 
