@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,10 +38,9 @@ class Listener:
         return await run_training(spec, Hear(self.on_progress, self.on_recovery), self.cancelled, module)
 
 
-def engine_in(out: Path) -> int:
-    """Find the engine that works in `out` among this process's children."""
+def kill_engine(out: Path) -> None:
+    """Kill the engine that works in `out`, a child of this process; there is none while a killed one is replaced."""
     me = os.getpid()
     for line in Path(f"/proc/{me}/task/{me}/children").read_text().split():
         if str(out).encode() in Path(f"/proc/{line}/cmdline").read_bytes():
-            return int(line)
-    raise LookupError(f"no engine works in {out}")
+            os.kill(int(line), signal.SIGKILL)

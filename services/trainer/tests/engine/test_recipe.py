@@ -39,7 +39,7 @@ def test_a_recipe_of_ones_own_is_read_from_its_path(tmp_path):
         ("epoch: 3", "epoch = 3; known fields are .*epochs"),
         ("on_the_fly: {flip: 0.5}", "on_the_fly.flip = 0.5; known fields are fliplr"),
         ("on_the_fly: {mosaic: 2}", "on_the_fly.mosaic = 2"),
-        ("architecture: yolo99", "'yolo99'.*known are small, yolo11n"),
+        ("architecture: yolo99", "'yolo99'.*known are small, and yolov8, yolo11"),
         ("architecture: {head: []}", "backbone"),
         ("- a list", "should hold fields"),
         ("a: b: c", "not YAML"),

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,7 @@ from trainer.engine.contract import CHECKPOINT, CHECKPOINT_BEFORE, Progress, Rec
 from trainer.engine.process import EngineFailedError
 from trainer.recipe import OnTheFly, TrainingRecipe
 
-from .listening import Listener, engine_in
+from .listening import Listener, kill_engine
 
 pytestmark = pytest.mark.slow
 
@@ -96,8 +94,7 @@ async def test_killing_at_any_moment_leaves_no_trace(spec, undisturbed, listener
     async def kill_sometime_later(progress: Progress) -> None:
         await on_progress(progress)
         if progress.epoch < spec.recipe.epochs:
-            engine = engine_in(spec.out_dir)
-            asyncio.get_running_loop().call_later(random.random(), os.kill, engine, signal.SIGKILL)
+            asyncio.get_running_loop().call_later(random.random(), kill_engine, spec.out_dir)
 
     listener.on_progress = kill_sometime_later
     result = await listener.train(spec)
