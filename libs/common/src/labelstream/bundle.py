@@ -1,6 +1,7 @@
 """A model's bundle: the directory that is signed as a whole, and what its manifest says.
 
     manifest.json      what this page describes
+    report.html        how good the model is and how its formats agree, for people; no pictures of the data
     <artifact>.age     each format of the weights, sealed to the key pair made for this model
     golden.age         real test images with the answers that the model must give, sealed likewise
     model.sig          the OpenSSF signature over all of the above
@@ -16,7 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from labelstream.classes import ClassSchema
-from labelstream.events.model import Agreement
+from labelstream.events.model import Agreement, AgreementLimits
 from labelstream.events.training import Metrics
 from labelstream.labels import Box
 from labelstream.values import Sha256, Value
@@ -24,6 +25,7 @@ from labelstream.values import Sha256, Value
 MANIFEST = "manifest.json"
 SIGNATURE = "model.sig"
 GOLDEN = "golden.age"
+REPORT = "report.html"
 
 SealedName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}\.age$")]  # never a path
 ArtifactName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
@@ -40,16 +42,37 @@ class SealedFile(Value):
     plain_bytes: int
 
 
-class ArtifactFacts(Value):
-    """What is known of one format of the weights before it is sealed."""
+class Calibration(Value):
+    """What the ranges of an INT8 format were taken from."""
 
-    name: ArtifactName = Field(description="format and precision, such as onnx-fp32")
-    format: Literal["onnx"]
-    precision: Literal["fp32"]
-    input: Literal["float32-nchw-rgb-0-1"] = Field(description="what the graph takes")
-    output: Literal["raw-yolo"] = Field(description="(1, 4 + classes, n): centre x, y, width, height in pixels, scores")
-    max_batch: int
-    agreement: Agreement
+    images: int
+    digest: Sha256 = Field(description="of the images' digests, in order; they are the dataset's, chosen by digest")
+
+
+class ArtifactFacts(Value):
+    """What is known of one format of the weights before it is sealed.
+
+    Words that a reader does not know mean that it can't run the artifact; another one may do.
+    """
+
+    name: ArtifactName = Field(description="labelstream.formats.Format's name, such as onnx-fp32")
+    format: str = Field(description="the family: onnx, openvino, torchscript, tensorrt or rknn")
+    precision: str
+    target: str | None = Field(None, description="the hardware that it is made for, such as sm_90")
+    packed: Literal["plain", "tar"] = Field("plain", description="tar: model.xml and model.bin (OpenVINO)")
+    input: str = Field(description="float32-nchw-rgb-0-1, or uint8-nhwc-rgb")
+    output: str = Field(
+        description="raw-yolo: (b, 4 + classes, n): centre x, y, width, height in pixels of the square, scores; "
+        "raw-yolo-split: the same as boxes (b, 4, n) and scores (b, classes, n); "
+        "boxes-score-class: (b, max_detections, 6): corners, score, class"
+    )
+    batch: int | None = Field(None, description="exactly so many images at once; null: any number")
+    hints: dict[str, str] = Field(default_factory=dict, description="what the runtime is to be told when it loads it")
+    agreement: Agreement | None = Field(None, description="with the trained weights; null: it was not run")
+    limits: AgreementLimits | None = Field(None, description="that the agreement was held to")
+    unproven: str = Field("", description="why it was not run, where that is allowed")
+    calibration: Calibration | None = None
+    versions: dict[str, str] = Field(default_factory=dict, description="of the libraries that made it")
 
 
 class Artifact(SealedFile, ArtifactFacts):
@@ -79,6 +102,7 @@ class ManifestFacts(Value):
     validation: Metrics
     test: Metrics
     versions: dict[str, str] = Field(description="of the libraries that trained and exported")
+    edition: int = Field(1, description="rises when a format that had to wait is added to the same weights")
 
 
 class Manifest(ManifestFacts):
@@ -88,6 +112,7 @@ class Manifest(ManifestFacts):
     recipient: str = Field(description="the age public key made for this model")
     artifacts: tuple[Artifact, ...] = Field(min_length=1)
     golden: SealedFile
+    files: dict[str, Sha256] = Field(default_factory=dict, description="what lies beside, unsealed: report.html")
 
 
 class GoldenImage(Value):

@@ -126,3 +126,23 @@ def answer(project: str, answer_id: str) -> str:
 def schedule(project: str) -> str:
     """The key of the note that says up to when the trainer's schedule was kept."""
     return f"{project}/schedule.json"
+
+
+def exporter_worker(worker: str) -> str:
+    """The key of an export worker's announcement, in the data bucket: what it can build, and until when that holds."""
+    return f"exporters/{worker}.json"
+
+
+def grants(project: str, model_id: str) -> str:
+    """What the keys of all grants of a model begin with."""
+    return f"{project}/grants/{model_id}/"
+
+
+def user(name: str) -> str:
+    """The key of a person's record in the resources bucket."""
+    return f"users/{name}.json"
+
+
+def twin(folder: str, file: str) -> str:
+    """The key of a legacy file: its small part in the resources bucket, its big part in the model bucket."""
+    return f"legacy/{folder}/{file}"

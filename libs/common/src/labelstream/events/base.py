@@ -11,6 +11,7 @@ BATCH_EVENTS = "batch-events"
 TRAINING_EVENTS = "training-events"
 MODEL_EVENTS = "model-events"
 SERVING_EVENTS = "serving-events"
+ACCESS_EVENTS = "access-events"
 
 
 class Event(Value):

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from labelstream.events.access import (
+    AccessGiven,
+    AccessRefused,
+    AccessRevoked,
+    GrantMade,
+    ResourceFetched,
+    ResourceStored,
+)
 from labelstream.events.annotation import AnnotationErased, AnnotationSettled
 from labelstream.events.base import Event
 from labelstream.events.batch import BatchAugmented
@@ -34,6 +42,12 @@ EVENTS: tuple[type[Event], ...] = (
     ModelWithdrawn,
     ModelActivated,
     ModelActivationFailed,
+    AccessGiven,
+    AccessRevoked,
+    GrantMade,
+    ResourceFetched,
+    ResourceStored,
+    AccessRefused,
 )
 
 BY_TYPE: dict[str, type[Event]] = {event.type: event for event in EVENTS}

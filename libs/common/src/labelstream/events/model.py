@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from labelstream.events.base import MODEL_EVENTS, Event
 from labelstream.events.training import Metrics
-from labelstream.values import FileRef, Position, Value
+from labelstream.values import FileRef, Position, Sha256, Value
+
+
+class WorstImage(Value):
+    """The test image on which a format is farthest from the trained weights."""
+
+    image: Sha256
+    box_px: float = Field(description="largest corner difference of a matched pair, in pixels")
+    score: float = Field(description="largest score difference of a matched pair")
+    unmatched: int = Field(description="boxes of either side without a partner")
 
 
 class Agreement(Value):
@@ -19,17 +28,32 @@ class Agreement(Value):
     unmatched: int = Field(description="boxes of either side without a partner")
     max_box_px: float = Field(description="largest corner difference of a matched pair, in pixels")
     max_score: float = Field(description="largest score difference of a matched pair")
+    trained_map50: float | None = Field(None, description="of the trained weights, on the same images")
+    map50: float | None = Field(None, description="of the format")
+    trained_map50_95: float | None = None
+    map50_95: float | None = None
+    worst: WorstImage | None = None
+
+
+class AgreementLimits(Value):
+    """How far a format may be from the trained weights."""
+
+    max_box_px: float = Field(gt=0, description="a corner of a matched pair may differ by this much, in pixels")
+    max_score: float = Field(gt=0, le=1, description="a score of a matched pair may differ by this much")
+    max_unmatched: float = Field(0.0, ge=0, le=1, description="share of the boxes that may have no partner")
+    max_map_drop: float = Field(ge=0, le=1, description="mAP50-95 that may be lost on the same images")
 
 
 class ArtifactRef(Value):
     """One format of the model: its sealed file's big part, in the model bucket."""
 
     name: str = Field(description="such as onnx-fp32")
-    format: str
+    format: str = Field(description="the family: onnx, openvino, torchscript, tensorrt or rknn")
     precision: str
     big_part: FileRef
     sealed_sha256: str = Field(description="of the whole sealed file, small part and big part")
-    agreement: Agreement
+    agreement: Agreement | None = Field(None, description="null: it was not run")
+    unproven: str = Field("", description="why it was not run, where that is allowed")
 
 
 class ModelEvent(Event):
@@ -52,10 +76,13 @@ class ModelExported(ModelEvent):
     signature: FileRef
     artifacts: tuple[ArtifactRef, ...]
     test: Metrics
+    report: FileRef | None = None
+    edition: int = Field(1, description="rises when a format that had to wait is added to the same weights")
+    waiting: tuple[str, ...] = Field((), description="formats that no worker can build now; they may come later")
 
 
 class ModelRefused(ModelEvent):
-    """An export disagreed with the trained weights, or could not be made."""
+    """A format disagreed with the trained weights or could not be made; or no format could, and there is no model."""
 
     type: ClassVar[str] = "model.refused"
 
@@ -63,7 +90,10 @@ class ModelRefused(ModelEvent):
     job: str
     rule: str
     reason: str
+    format: str | None = Field(None, description="the format that is refused; null: the training has no model")
     agreement: Agreement | None = None
+    limits: AgreementLimits | None = None
+    picture: FileRef | None = Field(None, description="PNG in the data bucket: the worst image with both sides' boxes")
 
 
 class ModelPromoted(ModelEvent):
@@ -77,11 +107,14 @@ class ModelPromoted(ModelEvent):
     statement: str = Field(description="the signed JSON: project, model, number, manifest digest")
     statement_signature: str = Field(description="ECDSA P-256 over the statement's bytes, base64")
     reason: str
+    cause: Literal["policy", "request", "rollback", "edition"] = "policy"
+    by: str = Field("", description="who asked for it; empty: the policy")
 
 
 class ModelWithdrawn(ModelEvent):
-    """This model must not be promoted again."""
+    """This model must not be promoted again, and nobody gets a grant of it any more."""
 
     type: ClassVar[str] = "model.withdrawn"
 
     reason: str
+    by: str = ""

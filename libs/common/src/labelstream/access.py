@@ -1,0 +1,45 @@
+"""Who may fetch models: devices with an age key, people with a password. Their records lie in the resources bucket."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from labelstream.values import Sha256, Value
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+class Ended(Value):
+    """When, by whom and why somebody's access ended."""
+
+    at_ms: int
+    by: str
+    why: str
+
+
+class Device(Value):
+    """A device that may fetch grants, and open what was sealed to it."""
+
+    name: Name
+    recipient: str = Field(description="its age public key, or a plugin's; the private one never leaves the device")
+    token_sha256: Sha256 = Field(description="of the token that it shows to the API")
+    projects: tuple[str, ...] | None = Field(None, description="whose models it may have; null: of every project")
+    grant_days: float | None = Field(None, gt=0, description="its grants end after so long; null: never")
+    added_ms: int = 0
+    added_by: str = ""
+    revoked: Ended | None = None
+
+
+class User(Value):
+    """A person, or a program with a password, that logs in to the API."""
+
+    name: Name = Field(description="what the audit log calls them")
+    email_sha256: Sha256 = Field(description="of the address that they log in with, in small letters")
+    password_hash: str = Field(repr=False, description="argon2id")
+    may_upload: bool = False
+    projects: tuple[str, ...] | None = None
+    added_ms: int = 0
+    added_by: str = ""
+    revoked: Ended | None = None

@@ -1,0 +1,137 @@
+"""What a person may ask the exporter for, by the queue `requests.exporter`, and what it answers, in the data bucket.
+
+A device's wish for a grant comes by a queue of its own: the public API may put there, and only there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from labelstream import keys
+from labelstream.access import Device, Name, User
+from labelstream.blobs.ports import BlobNotFound, Blobs
+from labelstream.values import Value
+
+QUEUE = "requests.exporter"
+GRANTS_QUEUE = "requests.grants"
+
+AnswerId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+
+
+class Promote(Value):
+    """Let a model serve, whatever the policy says."""
+
+    ask: Literal["promote"] = "promote"
+    model: str
+
+
+class Rollback(Value):
+    """Let the model serve again that served before, or an older one: a new promotion."""
+
+    ask: Literal["rollback"] = "rollback"
+    to: str | None = Field(None, description="a model that served once; null: the one before")
+
+
+class Withdraw(Value):
+    """Never promote a model again, and grant it to nobody."""
+
+    ask: Literal["withdraw"] = "withdraw"
+    model: str
+
+
+class AddDevice(Value):
+    """Enrol a device, or give one that is there another key, token or rights."""
+
+    ask: Literal["add-device"] = "add-device"
+    device: Device
+    replace: bool = Field(False, description="else a name that is there is refused")
+
+
+class RevokeDevice(Value):
+    """End a device's access: no new grant, and the API no longer knows its token."""
+
+    ask: Literal["revoke-device"] = "revoke-device"
+    name: Name
+
+
+class AddUser(Value):
+    """Add a person."""
+
+    ask: Literal["add-user"] = "add-user"
+    user: User
+    replace: bool = False
+
+
+class RevokeUser(Value):
+    """End a person's access."""
+
+    ask: Literal["revoke-user"] = "revoke-user"
+    name: Name
+
+
+class WriteTwin(Value):
+    """Write an artifact of a model in the legacy form, for readers that know nothing else."""
+
+    ask: Literal["write-twin"] = "write-twin"
+    model: str
+    artifact: str = "onnx-fp32"
+    folder: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+
+
+Ask = Promote | Rollback | Withdraw | AddDevice | RevokeDevice | AddUser | RevokeUser | WriteTwin
+
+
+class ModelRequest(Value):
+    """The payload of a request."""
+
+    what: Annotated[Ask, Field(discriminator="ask")]
+    by: str = Field(min_length=1, description="who asks, as the events will say")
+    why: str = ""
+    answer: AnswerId | None = Field(None, description="where the answer is awaited: an id of this very asking")
+
+
+class GrantRequest(Value):
+    """The payload of a device's wish for a grant."""
+
+    model: str
+    device: Name
+
+
+class _Awaited(Value):
+    answer: AnswerId | None = None
+
+
+class Answer(Value):
+    """What became of a request."""
+
+    outcome: Literal["done", "known", "refused"] = Field(description="known: it was so already")
+    model: str | None = None
+    number: int | None = Field(None, description="of the promotion")
+    rule: str = ""
+    reason: str = ""
+    hint: str = ""
+
+
+def answer_id_in(payload: Mapping[str, Any]) -> str | None:
+    """Return where the answer to a request is awaited, also when the rest of it can't be understood."""
+    try:
+        return _Awaited.model_validate(payload).answer
+    except ValidationError:
+        return None
+
+
+async def read_answer(blobs: Blobs, project: str, answer_id: str) -> Answer | None:
+    """Return what the exporter answered; None while it has not. Raises Unavailable."""
+    try:
+        return Answer.model_validate_json((await blobs.get(keys.answer(project, answer_id))).data)
+    except BlobNotFound:
+        return None
+
+
+async def write_answer(blobs: Blobs, project: str, answer_id: str, answer: Answer) -> None:
+    """Answer a request. Raises Unavailable."""
+    await blobs.put(keys.answer(project, answer_id), answer.model_dump_json().encode())
