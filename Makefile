@@ -37,6 +37,15 @@ $(MLFLOW_READY): requirements-mlflow.txt | $(READY)
 .PHONY: mlflow
 mlflow: $(MLFLOW_READY)  ## install an MLflow server for the stack, some 240 MB, in an environment of its own
 
+RKNN_READY := .venv/rknn/.ready
+$(RKNN_READY): requirements-rknn.txt overrides-rknn.txt | $(READY)
+	$(UV) venv --quiet --clear --no-python-downloads --python '>=3.11,<3.13' .venv/rknn
+	$(UV_ENV) $(UV) pip install --quiet --overrides overrides-rknn.txt --python .venv/rknn/bin/python -r requirements-rknn.txt
+	@touch $@
+
+.PHONY: rknn
+rknn: $(RKNN_READY)  ## install RKNN's toolkit (licence: Rockchip's), some 1.3 GB, in an environment of its own
+
 .PHONY: system
 system:  ## install RabbitMQ when it is missing (Debian and Ubuntu)
 	@deploy/local/install-rabbitmq
@@ -48,6 +57,10 @@ demo: $(READY) system  ## from annotations to a served detection, on drawn scene
 .PHONY: test
 test: $(MLFLOW_READY) system  ## every test, on a real broker and a real store
 	$(PY) -m pytest -n 2 --no-loadscope-reorder
+
+.PHONY: test-rknn
+test-rknn: $(READY) $(RKNN_READY)  ## the tests that need RKNN's toolkit: networks for the NPU, built and simulated
+	$(PY) -m pytest services/exporter/tests/engine/test_rknn_building.py
 
 .PHONY: chaos
 chaos: $(READY) system  ## what `make test` does in short, at length: kills at random points, 100,000 damaged messages (CHAOS=<rounds>)
@@ -87,6 +100,8 @@ docs: $(READY)  ## write the pages that are made from code
 	$(PY) -m labelstream.events.document > docs/events.md
 	$(PY) -m labelstream.wire.schema > docs/annotation-message.schema.json
 	$(PY) -m augmenter.recipe_schema > docs/recipe.schema.json
+	$(PY) -m labelstream.protection.schema > docs/bundle.schema.json
+	$(PY) -m exporter.delivery.document > docs/api-exporter.json
 
 .PHONY: constraints
 constraints: $(READY)  ## pin what new requirements bring (UPGRADE=1: pin everything afresh)

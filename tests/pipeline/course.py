@@ -25,6 +25,7 @@ from .watching import Onlooker
 MIN_NEW = GOOD - 6  # the policy is met before the push is over: the cut is not its end
 RECIPE = {"architecture": "small", "image_size": 64, "epochs": 3, "batch": 4, "lr0": 0.006, "cache_images": True}
 RATIOS = [0.5, 0.25, 0.25]  # of train, val and test
+NOBODYS = "tensorrt-fp16-sm_00"  # no GPU has this architecture, so nobody can build the format
 SCHEMA = {"name": "shapes", "version": 1, "classes": CLASSES}
 
 
@@ -44,7 +45,14 @@ def options(directory: Path) -> Options:
             "TRAINER__LEASE_S": 5,
             "TRAINER__POLL_S": 0.3,
         },
-        "exporter": {"EXPORTER__CONFIDENCE": 0.02, "EXPORTER__LEASE_S": 5, "EXPORTER__POLL_S": 0.3},
+        "exporter": {
+            "EXPORTER__FORMATS": json.dumps(["onnx-fp32", NOBODYS]),
+            "EXPORTER__ABSENT_S": 1,
+            "EXPORTER__CONFIDENCE": 0.02,
+            "EXPORTER__MIN_FIRST": 0,
+            "EXPORTER__LEASE_S": 5,
+            "EXPORTER__POLL_S": 0.3,
+        },
         "exporter-work": {"EXPORTER__LEASE_S": 5},
         "inference": {"INFERENCE__GRANT_PATIENCE_S": 1, "INFERENCE__RETRY_MOST_S": 1},
     }

@@ -21,7 +21,7 @@ from labelstream.values import FileRef, short_id
 from labelstream_local.secrets_store import DEVICE, DEVICE_IDENTITY, SIGNING_KEY, VAULT_IDENTITY
 from labelstream_local.stack import Stack
 
-from .watching import Onlooker
+from .watching import Onlooker, all_ready, eventually
 
 PROJECT = "default"
 
@@ -87,6 +87,11 @@ class Forge:
         await self.say(exported)
         return exported
 
+    async def make_known(self) -> None:
+        """Have the exporter read what was said in its place: it does when it starts."""
+        self.stack.kill("exporter")
+        await eventually(lambda: all_ready(self.stack))
+
     async def promote(self, exported: ModelExported, *, signed_by: Path, number: int | None = None) -> ModelPromoted:
         """Say that a model serves from now on; by default under the next number."""
         if number is None:
@@ -124,7 +129,7 @@ class Forge:
         directory.mkdir(parents=True)
         for name, sealed in whole.files.items():
             (directory / name).write_bytes(sealed)
-        manifest = whole.manifest.model_copy(update={"model": model})
+        manifest = whole.manifest.model_copy(update={"model": model, "files": {}})  # a report is not copied
         (directory / MANIFEST).write_text(manifest.model_dump_json(indent=2, by_alias=True))
         sign_directory(directory, directory / SIGNATURE, signed_by)
         return (directory / MANIFEST).read_bytes(), (directory / SIGNATURE).read_bytes()

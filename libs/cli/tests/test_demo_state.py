@@ -230,6 +230,13 @@ def test_what_is_said_against_other_models_does_not_end_it() -> None:
     assert refusal(state, Course()) is None
 
 
+def test_a_format_that_was_refused_does_not_end_it() -> None:
+    one = refused("job").model_copy(update={"format": "onnx-int8"})
+    state = state_of(requested("job", 0), one)
+
+    assert refusal(state, Course(training=state.training_for(0))) is None
+
+
 def test_a_model_that_came_up_in_the_end_is_no_failure() -> None:
     state = state_of(requested("job", 0), exported("job", "m1"), activation_failed("m1"), activated("m1"))
 

@@ -125,7 +125,8 @@ async def test_trainings_and_marks_keep_datasets(world: World) -> None:
         await world.dataset(f"d{number}", [key]) for number, key in enumerate(archives)
     ]
     await world.train("running", running, finish=False)
-    await world.train("waiting", waiting)
+    place = Position(stream="training-events", offset=await world.train("waiting", waiting))
+    await world.say(ModelRefused(model="r", input=place, job="waiting", rule="r", reason="r", format="onnx-int8"))
     place = Position(stream="training-events", offset=await world.train("refused", refused))
     await world.say(ModelRefused(model="r", input=place, job="refused", rule="r", reason="r"))
     await world.train("failed", failed, finish=False)

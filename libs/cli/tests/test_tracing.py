@@ -337,13 +337,18 @@ async def test_trainings_that_failed_and_models_that_others_replaced_are_told(wo
     await world.say(TrainingFailed(job="failed", attempt=1, rule="memory", reason="too little"))
     refused = Position(stream=TRAINING_EVENTS, offset=1)
     await world.say(ModelRefused(model="m0", input=refused, job="refused", rule="agreement", reason="boxes differ"))
+    await world.say(
+        ModelRefused(model="m1", input=refused, job="good", rule="export.disagrees", reason="x", format="onnx-int8")
+    )
     await world.say(exported("m1", "good", dataset))
     await world.say(promoted("m1"))
     await world.say(activated("m1", "east"))
     await world.say(promoted("m2", 2))
     await world.say(activated("m2", "east", 2))
     life = await world.trace()
-    assert told(life)[-4:] == ["training failed", "model refused", "model m1 exported", "model m1 promoted"]
+    assert told(life)[-5:] == [
+        "training failed", "model refused", "format onnx-int8 refused", "model m1 exported", "model m1 promoted",
+    ]  # fmt: skip
     assert (life.models, life.in_service) == (["m1"], {})
 
 

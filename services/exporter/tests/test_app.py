@@ -8,13 +8,15 @@ import json
 import pytest
 from pydantic import SecretStr
 
-from exporter.app import Buckets, run
+from exporter.app import Buckets, Deciding
 from exporter.settings import DeciderGroup, DeciderSettings
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.errors import Misconfigured
-from labelstream.events.base import MODEL_EVENTS, TRAINING_EVENTS
+from labelstream.events.base import ACCESS_EVENTS, MODEL_EVENTS, TRAINING_EVENTS
 from labelstream.events.envelope import Envelope
 from labelstream.service.settings import BrokerSettings, StoreSettings
+
+from .stand import ONNX, Exporter
 
 SECRET = SecretStr("a secret of a test alone")
 
@@ -35,17 +37,21 @@ def settings(tmp_path, group: DeciderGroup) -> DeciderSettings:
     )
 
 
+def deciding(told: DeciderSettings, exporter: Exporter, buckets: Buckets) -> Deciding:
+    return Deciding.of(told, exporter.health, exporter.broker, buckets, exporter.queue)
+
+
 async def test_it_answers_the_trainings_of_the_stream(tmp_path, group, exporter):
     await exporter.train("t1")
     envelope = Envelope.of(exporter.finished[0], source="trainer", answers="t1", project="default")
-    for stream in (TRAINING_EVENTS, MODEL_EVENTS):
+    for stream in (TRAINING_EVENTS, MODEL_EVENTS, ACCESS_EVENTS):
         await exporter.broker.ensure_stream(stream)
     await exporter.broker.publisher(TRAINING_EVENTS, "trainer").publish([(1, envelope.to_message())])
     buckets = Buckets(exporter.data, exporter.models, exporter.resources)
-    told = settings(tmp_path, group)
-    running = asyncio.create_task(run(told, exporter.health, exporter.broker, buckets, exporter.queue))
+    told = settings(tmp_path, group.model_copy(update={"formats": (ONNX,)}))
+    running = asyncio.create_task(deciding(told, exporter, buckets).run())
     async with asyncio.timeout(20):
-        while exporter.said() != ["exported", "promoted"]:
+        while exporter.said() != ["exported onnx-fp32", "promoted by policy"]:
             assert not running.done()
             await exporter.work()
             await asyncio.sleep(0.01)
@@ -57,7 +63,7 @@ async def test_it_answers_the_trainings_of_the_stream(tmp_path, group, exporter)
 async def test_a_store_on_which_two_workers_could_hold_one_lease_is_refused(tmp_path, group, exporter):
     buckets = Buckets(Careless(), exporter.models, exporter.resources)
     with pytest.raises(Misconfigured, match="If-None-Match"):
-        await run(settings(tmp_path, group), exporter.health, exporter.broker, buckets, exporter.queue)
+        await deciding(settings(tmp_path, group), exporter, buckets).run()
 
 
 async def test_a_devices_file_with_a_wrong_recipient_stops_it_before_anything_is_said(tmp_path, group, exporter):
@@ -66,5 +72,5 @@ async def test_a_devices_file_with_a_wrong_recipient_stops_it_before_anything_is
     told = settings(tmp_path, group.model_copy(update={"devices": path}))
     buckets = Buckets(exporter.data, exporter.models, exporter.resources)
     with pytest.raises(Misconfigured, match="door"):
-        await run(told, exporter.health, exporter.broker, buckets, exporter.queue)
+        await deciding(told, exporter, buckets).run()
     assert exporter.said() == []

@@ -211,7 +211,6 @@ class World:
             precision="fp32",
             input="float32-nchw-rgb-0-1",
             output="raw-yolo",
-            max_batch=1,
             agreement=Agreement(images=2, boxes=2, unmatched=0, max_box_px=0.0, max_score=0.0),
         )
         plain = [PlainArtifact(artifact, source)]

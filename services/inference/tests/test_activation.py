@@ -56,12 +56,12 @@ async def test_a_model_file_with_a_flipped_byte_is_never_loaded(world, red_pictu
         await world.say(world.promotion(second, 2))
         failed = await world.heard()
         assert isinstance(failed, ModelActivationFailed)
-        assert (failed.rule, failed.model, failed.number, failed.serving) == ("signature.invalid", "m2", 2, "m1")
+        assert (failed.rule, failed.model, failed.number, failed.serving) == ("bundle.big_part_differs", "m2", 2, "m1")
         assert "onnx-fp32.age" in failed.reason
         assert await serving(client, red_picture) == "m1"
         ready = await client.get("/readyz")
         assert ready.status_code == 200
-        assert "signature.invalid" in ready.json()["degraded"]["model of default"]
+        assert "bundle.big_part_differs" in ready.json()["degraded"]["model of default"]
 
 
 async def test_a_bundle_signed_by_another_key_is_never_loaded(world, red_picture) -> None:

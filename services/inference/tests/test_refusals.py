@@ -27,9 +27,9 @@ class GuardedStore(MemoryBlobs):
         super().__init__()
         self.door = door
 
-    async def get(self, key: str):
+    async def get(self, key: str, most_bytes: int | None = None):
         self.door.check()
-        return await super().get(key)
+        return await super().get(key, most_bytes)
 
 
 class GuardedReader:

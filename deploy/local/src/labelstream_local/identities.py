@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 DATA, MODELS, RESOURCES = "labelstream-data", "labelstream-models", "labelstream-resources"
-INCOMING = "labelstream-incoming"
+INCOMING, UPLOADS = "labelstream-incoming", "labelstream-uploads"
 OPERATOR, PRODUCER = "operator", "producer"
 
 
@@ -37,6 +37,6 @@ IDENTITIES = (
     Identity("trainer", _may_use(DATA)),
     Identity("exporter", (*_may_use(DATA), *_may_write(MODELS), *_may_use(RESOURCES))),
     Identity("exporter-work", _may_use(DATA)),
-    Identity("exporter-serve", (*_may_read(RESOURCES), *_may_read(MODELS))),
+    Identity("exporter-serve", (*_may_read(RESOURCES), *_may_read(MODELS), *_may_use(UPLOADS))),
     Identity("inference", _may_read(MODELS)),
 )

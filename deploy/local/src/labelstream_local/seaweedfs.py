@@ -186,7 +186,13 @@ def find_weed() -> Path:
 
 def buckets_of(settings: StoreSettings) -> tuple[str, ...]:
     """Return every bucket that Labelstream uses."""
-    return settings.data_bucket, settings.model_bucket, settings.resources_bucket, settings.incoming_bucket
+    return (
+        settings.data_bucket,
+        settings.model_bucket,
+        settings.resources_bucket,
+        settings.incoming_bucket,
+        settings.uploads_bucket,
+    )
 
 
 def can_store(settings: StoreSettings) -> bool:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pyrage import x25519
 
 from labelstream.protection.signing_keys import load_private_key, new_signing_key, public_pem
@@ -21,6 +23,9 @@ PRODUCER_HASH_KEY = "producer-hash-key"
 SIGNING_KEY = "signing-key.pem"
 VERIFYING_KEY = "signing-key.pub.pem"
 VAULT_IDENTITY = "vault.age-identity"
+JWT_KEY = "jwt-key.pem"
+ADDRESS_HASH_KEY = "address-hash-key"
+LEGACY_KEY = "legacy-key"
 DEVICE = "inference"
 DEVICE_IDENTITY = "inference.age-identity"
 DEVICE_TOKEN = "inference.token"  # noqa: S105  the name of a file
@@ -65,6 +70,9 @@ class SecretStore:
             (SIGNING_KEY, _signing_key),
             (VERIFYING_KEY, lambda: _verifying_key(self.path(SIGNING_KEY))),
             (VAULT_IDENTITY, lambda: str(x25519.Identity.generate())),
+            (JWT_KEY, _jwt_key),
+            (ADDRESS_HASH_KEY, _token),
+            (LEGACY_KEY, _token),
             (DEVICE_IDENTITY, lambda: str(x25519.Identity.generate())),
             (DEVICE_TOKEN, _token),
             (DEVICES, self._devices),
@@ -88,6 +96,12 @@ def _token() -> str:
 def _signing_key() -> str:
     private, _ = new_signing_key()
     return private.decode().strip()
+
+
+def _jwt_key() -> str:
+    key = Ed25519PrivateKey.generate()
+    pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(*pem).decode().strip()
 
 
 def _verifying_key(signing_key: Path) -> str:

@@ -18,10 +18,13 @@ from labelstream_local.process import Command
 from labelstream_local.rabbitmq import USERNAME, RabbitPorts
 from labelstream_local.seaweedfs import WeedPorts
 from labelstream_local.secrets_store import (
+    ADDRESS_HASH_KEY,
     BROKER_PASSWORD,
     DEVICE_IDENTITY,
     DEVICE_TOKEN,
     DEVICES,
+    JWT_KEY,
+    LEGACY_KEY,
     PRODUCER_HASH_KEY,
     SIGNING_KEY,
     VAULT_IDENTITY,
@@ -119,12 +122,21 @@ def _exporter(context: Context) -> Variables:
     return {
         "LABELSTREAM_EXPORTER__SIGNING_KEY": context.secret_file(SIGNING_KEY),
         "LABELSTREAM_EXPORTER__VAULT_IDENTITY_FILE": context.secret_file(VAULT_IDENTITY),
+        "LABELSTREAM_EXPORTER__LEGACY_KEY_FILE": context.secret_file(LEGACY_KEY),
         "LABELSTREAM_EXPORTER__DEVICES": context.secret_file(DEVICES),
     }
 
 
 def _exporter_work(_: Context) -> Variables:
     return {"LABELSTREAM_EXPORTER__WORKER": "local"}
+
+
+def _exporter_serve(context: Context) -> Variables:
+    return {
+        "LABELSTREAM_EXPORTER__JWT_KEYS": json.dumps([context.secret_file(JWT_KEY)]),
+        "LABELSTREAM_EXPORTER__ADDRESS_HASH_KEY_FILE": context.secret_file(ADDRESS_HASH_KEY),
+        "LABELSTREAM_EXPORTER__REPLICA": "local",
+    }
 
 
 def _inference(context: Context) -> Variables:
@@ -143,7 +155,7 @@ SERVICES = (
     Service("trainer", ("trainer",), _trainer),
     Service("exporter", ("exporter",), _exporter),
     Service("exporter-work", ("exporter", "work"), _exporter_work),
-    Service("exporter-serve", ("exporter", "serve")),
+    Service("exporter-serve", ("exporter", "serve"), _exporter_serve),
     Service("inference", ("inference",), _inference, ("model",)),
 )
 SERVERS = ("rabbitmq", "seaweedfs")

@@ -54,6 +54,17 @@ COMMANDS = (
         "labelstream_cli.jobs_commands",
         "Trainings: list them, see how one goes, cancel or repeat it.",
     ),
+    Later(
+        "models",
+        "labelstream_cli.models_commands",
+        "Models: list and compare them, let one serve, go back, withdraw one; verify and pull bundles.",
+    ),
+    Later(
+        "devices",
+        "labelstream_cli.devices_commands",
+        "Devices that may fetch models: enrol, list and revoke them, and see who fetched what.",
+    ),
+    Later("users", "labelstream_cli.users_commands", "People who may log in to the public API: add, list, revoke."),
     Later("predict", "labelstream_cli.predict_commands", "Ask the model in service what is in images."),
     Later(
         "trace",

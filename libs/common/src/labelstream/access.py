@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
-from labelstream.values import Sha256, Value
+from labelstream.values import Sha256, Value, sha256_hex
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
@@ -19,6 +19,16 @@ class Ended(Value):
     why: str
 
 
+def _with_reason(revoked: object) -> object:
+    """Read a record of before reasons were kept: revoked or not."""
+    if not isinstance(revoked, bool):
+        return revoked
+    return Ended(at_ms=0, by="", why="revoked before reasons were kept") if revoked else None
+
+
+Revoked = Annotated[Ended | None, BeforeValidator(_with_reason)]
+
+
 class Device(Value):
     """A device that may fetch grants, and open what was sealed to it."""
 
@@ -29,7 +39,7 @@ class Device(Value):
     grant_days: float | None = Field(None, gt=0, description="its grants end after so long; null: never")
     added_ms: int = 0
     added_by: str = ""
-    revoked: Ended | None = None
+    revoked: Revoked = None
 
 
 class User(Value):
@@ -42,4 +52,9 @@ class User(Value):
     projects: tuple[str, ...] | None = None
     added_ms: int = 0
     added_by: str = ""
-    revoked: Ended | None = None
+    revoked: Revoked = None
+
+
+def address_sha256(address: str) -> str:
+    """Return what a record says of an e-mail address: capitals and blanks around it do not matter."""
+    return sha256_hex(address.strip().lower().encode())

@@ -12,9 +12,9 @@ bytes, with the age header) comes with a device's grant; the big part lies in th
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from labelstream.classes import ClassSchema
 from labelstream.events.model import Agreement, AgreementLimits
@@ -29,6 +29,7 @@ REPORT = "report.html"
 
 SealedName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}\.age$")]  # never a path
 ArtifactName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+PlainName = ArtifactName  # of a file that lies beside, unsealed
 
 
 class SealedFile(Value):
@@ -38,6 +39,7 @@ class SealedFile(Value):
     sealed_sha256: Sha256
     sealed_bytes: int
     small_bytes: int = Field(description="the first bytes, which travel in the grants only")
+    small_sha256: Sha256 = Field(description="of those first bytes: tells a foreign small part from a foreign big part")
     plain_sha256: Sha256
     plain_bytes: int
 
@@ -112,7 +114,19 @@ class Manifest(ManifestFacts):
     recipient: str = Field(description="the age public key made for this model")
     artifacts: tuple[Artifact, ...] = Field(min_length=1)
     golden: SealedFile
-    files: dict[str, Sha256] = Field(default_factory=dict, description="what lies beside, unsealed: report.html")
+    files: dict[PlainName, Sha256] = Field(
+        default_factory=dict,
+        description="what lies beside, unsealed: report.html",
+        json_schema_extra={"additionalProperties": False},  # no other names
+    )
+
+    @model_validator(mode="after")
+    def _no_two_files_of_one_name(self) -> Self:
+        names = [*(each.file for each in (*self.artifacts, self.golden)), *self.files, MANIFEST, SIGNATURE]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two files have the same name: {', '.join(twice)}")
+        return self
 
 
 class GoldenImage(Value):

@@ -41,7 +41,8 @@ class Format:
     @classmethod
     def parse(cls, name: str) -> Format:
         """Read a name. Raises ValueError, which says what is wrong with it and shows some that are right."""
-        family, precision, *special = name.split("-")
+        family, _, rest = name.partition("-")
+        precision, *special = rest.split("-")
         if family not in get_args(Family):
             raise ValueError(
                 f"{name!r} is no format: known families are {', '.join(get_args(Family))}; e.g. {_EXAMPLES}"

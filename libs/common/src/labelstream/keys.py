@@ -133,6 +133,11 @@ def exporter_worker(worker: str) -> str:
     return f"exporters/{worker}.json"
 
 
+def exporting() -> str:
+    """The key of the note that says which formats the exporter is told to make."""
+    return "exporters.json"
+
+
 def grants(project: str, model_id: str) -> str:
     """What the keys of all grants of a model begin with."""
     return f"{project}/grants/{model_id}/"

@@ -84,7 +84,6 @@ def write(tmp_path: Path, key: SigningKey, golden: GoldenSet):
             precision="fp32",
             input="float32-nchw-rgb-0-1",
             output="raw-yolo",
-            max_batch=8,
             agreement=Agreement(images=60, boxes=200, unmatched=0, max_box_px=0.01, max_score=0.0001),
         )
         return write_bundle(tmp_path / model, facts(model), [PlainArtifact(artifact, source)], golden, signer.private)

@@ -13,7 +13,7 @@ from labelstream.protection.grants import (
     open_model_key,
     seal_model_key,
 )
-from labelstream.protection.sealing import NotForUs, Tampered, new_identity, seal
+from labelstream.protection.sealing import NotForUs, Tampered, new_identity, recipient_of, seal
 
 KEY = ModelKey(model="m1", project="default", identity=new_identity()[0], small_parts={"onnx-fp32.age": b"\x00\xff"})
 
@@ -70,6 +70,19 @@ def test_grants_are_made_from_the_vault():
     assert open_model_key(seal_model_key(KEY, recipient), identity) == KEY
     with pytest.raises(NotForUs):
         open_model_key(seal_model_key(KEY, recipient), new_identity()[0])
+
+
+def test_while_a_vaults_keys_are_exchanged_the_first_seals_and_each_opens():
+    old, new = new_identity()[0], new_identity()[0]
+    both = f"# since today\n{new}\n# until next month\n{old}\n"
+    assert recipient_of(both) == recipient_of(new)
+    before, after = seal_model_key(KEY, recipient_of(old)), seal_model_key(KEY, recipient_of(both))
+    assert open_model_key(before, both) == open_model_key(after, both) == KEY
+    assert open_model_key(after, new) == KEY
+    with pytest.raises(NotForUs) as refused:
+        open_model_key(before, new)
+    assert recipient_of(new) in refused.value.reason
+    assert new not in str(refused.value)
 
 
 def test_no_secret_shows_when_a_grant_is_printed():

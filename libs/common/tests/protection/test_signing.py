@@ -44,13 +44,13 @@ def test_the_directory_may_be_moved(signed: Path, key, tmp_path: Path):
 def test_an_extra_file_is_named(signed: Path, key, extra: str):
     (signed / extra).parent.mkdir(exist_ok=True)
     (signed / extra).write_bytes(b"x")
-    with pytest.raises(Rejected, match=rf"signature\.invalid.*: {re.escape(extra)} was added\."):
+    with pytest.raises(Rejected, match=rf"signature\.file_added.*: {re.escape(extra)} was added\."):
         verify(signed, key)
 
 
 def test_a_missing_file_is_named(signed: Path, key):
     (signed / "manifest.json").unlink()
-    with pytest.raises(Rejected, match=r"signature\.invalid.*: manifest\.json is missing\."):
+    with pytest.raises(Rejected, match=r"signature\.file_missing.*: manifest\.json is missing\."):
         verify(signed, key)
 
 
@@ -63,7 +63,7 @@ def test_a_changed_file_is_named(signed: Path, key):
 def test_a_link_is_refused(signed: Path, key, tmp_path: Path):
     (signed / "onnx-fp32.age").rename(tmp_path / "moved")
     (signed / "onnx-fp32.age").symlink_to(tmp_path / "moved")
-    with pytest.raises(Rejected, match=r"signature\.invalid.*: onnx-fp32\.age is a link, not a file\."):
+    with pytest.raises(Rejected, match=r"signature\.link.*: onnx-fp32\.age is a link, not a file\."):
         verify(signed, key)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 
-from exporter import app
-from exporter.settings import ApiSettings, DeciderSettings, WorkerSettings
 from labelstream.service.serve import serve
 
 
@@ -20,11 +18,29 @@ def main() -> int:
     roles = "decide (default): decides and signs; work: converts, without keys; serve: the public API"
     parser.add_argument("role", nargs="?", choices=["decide", "work", "serve"], default="decide", help=roles)
     role = parser.parse_args().role
-    if role == "work":
-        return serve("exporter-work", WorkerSettings, app.work)
-    if role == "serve":
-        return serve("exporter-serve", ApiSettings, app.serve_api)
-    return serve("exporter", DeciderSettings, app.decide)
+    return {"decide": _decide, "work": _work, "serve": _serve}[role]()
+
+
+# Each process loads what it needs and no more: the public API has no code that signs.
+
+
+def _decide() -> int:
+    from exporter.app import decide  # noqa: PLC0415
+    from exporter.settings import DeciderSettings  # noqa: PLC0415
+
+    return serve("exporter", DeciderSettings, decide)
+
+
+def _work() -> int:
+    from exporter.work.app import WorkerSettings, work  # noqa: PLC0415
+
+    return serve("exporter-work", WorkerSettings, work)
+
+
+def _serve() -> int:
+    from exporter.delivery.app import ApiSettings, serve_api  # noqa: PLC0415
+
+    return serve("exporter-serve", ApiSettings, serve_api)
 
 
 if __name__ == "__main__":

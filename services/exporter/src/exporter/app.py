@@ -1,37 +1,63 @@
-"""Wires the three processes: settings → adapters → handler → tasks."""
+"""Wires the decider: settings → adapters → handler → tasks. `work/app.py` and `delivery/app.py` wire the others."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
-from exporter.api import build_api
+from exporter.access.devices import AddingDevice, Devices, RevokingDevice, read_devices
+from exporter.access.granting import Granting
+from exporter.access.saying import Say
+from exporter.access.users import AddingUser, RevokingUser, users_of
+from exporter.access.vault import Vault
+from exporter.buckets import bucket
 from exporter.domain import Ledger
-from exporter.granting import Granting, read_devices
+from exporter.exporting.announced import Announced
+from exporter.exporting.editions import Editions
+from exporter.exporting.exporting import Exporting
+from exporter.exporting.looking import Looking
+from exporter.exporting.orders import Orders
+from exporter.exporting.pictures import LOOK_EVERY_S, Pictures
+from exporter.exporting.publishing import Publishing
+from exporter.exporting.voice import Voice
 from exporter.handler import NAME, Decider
-from exporter.publishing import Publishing
-from exporter.settings import ApiSettings, DeciderSettings, WorkerSettings
-from exporter.worker import QUEUE, STORE, ExportWork
+from exporter.registry.promoting import Promoting
+from exporter.registry.requests import Promotes, Rollbacks, Withdraws
+from exporter.requesting import Handler, Requests
+from exporter.settings import DeciderSettings
+from exporter.twin import LeftByWorkers, Twins
 from labelstream.blobs.leases import Leases
 from labelstream.blobs.ports import Blobs
 from labelstream.blobs.probe import probe_conditional_writes
-from labelstream.blobs.s3 import S3Blobs
-from labelstream.events.base import MODEL_EVENTS, TRAINING_EVENTS
+from labelstream.events.base import ACCESS_EVENTS, MODEL_EVENTS, TRAINING_EVENTS
+from labelstream.exports import ExportingNote, leave_note
 from labelstream.jobs.desk import Desk
 from labelstream.jobs.ports import JobQueue
 from labelstream.jobs.rabbitmq import RabbitJobQueue
-from labelstream.jobs.worker import Worker
-from labelstream.protection.sealing import identity_in, recipient_of
+from labelstream.model_requests import (
+    AddDevice,
+    AddUser,
+    Promote,
+    RevokeDevice,
+    RevokeUser,
+    Rollback,
+    Withdraw,
+    WriteTwin,
+)
+from labelstream.models import ModelBook
 from labelstream.service.health import Health
 from labelstream.service.http import health_app, serve_http
 from labelstream.service.patience import patiently
-from labelstream.service.settings import StoreSettings
 from labelstream.service.ticking import every
 from labelstream.streams.following import follow
 from labelstream.streams.journal import Journal
 from labelstream.streams.ports import Broker
 from labelstream.streams.rabbitmq import RabbitBroker
+
+STORE = "object store"
 
 
 @dataclass(frozen=True)
@@ -50,76 +76,119 @@ async def decide(settings: DeciderSettings, health: Health) -> None:
         broker = RabbitBroker(settings.broker, health, NAME)
         stack.push_async_callback(broker.close)
         buckets = Buckets(
-            data=_bucket(stack, store, store.data_bucket, health),
-            models=_bucket(stack, store, store.model_bucket, health),
-            resources=_bucket(stack, store, store.resources_bucket, health),
+            data=bucket(stack, store, store.data_bucket, health),
+            models=bucket(stack, store, store.model_bucket, health),
+            resources=bucket(stack, store, store.resources_bucket, health),
         )
         queue = RabbitJobQueue(settings.broker, health, NAME)
         stack.push_async_callback(queue.close)
+        deciding = Deciding.of(settings, health, broker, buckets, queue)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(serve_http(health_app(health), settings.http_host, settings.http_port))
-            tasks.create_task(run(settings, health, broker, buckets, queue))
+            tasks.create_task(deciding.run())
 
 
-async def run(settings: DeciderSettings, health: Health, broker: Broker, buckets: Buckets, queue: JobQueue) -> None:
-    """Decide until cancelled."""
-    own = settings.exporter
-    vault = identity_in(own.vault_identity.get_secret_value())
-    devices = read_devices(own.devices) if own.devices else []
-    ledger = Ledger()
-    journal = Journal(broker, MODEL_EVENTS, [NAME], ledger.said, health)
-    granting = Granting(buckets.resources, vault)
-    publishing = Publishing(
-        data=buckets.data,
-        models=buckets.models,
-        resources=buckets.resources,
-        settings=own,
-        vault_recipient=recipient_of(vault),
-        scratch=settings.state_dir / "publishing",
-        health=health,
-    )
-    desk = Desk(queue, Leases(buckets.data, NAME, own.lease_s), buckets.data)
-    decider = Decider(journal, ledger, desk, publishing, granting, own, health)
-    try:
-        await patiently(health, STORE, lambda: probe_conditional_writes(buckets.data))
-        await journal.open()
-        await patiently(health, STORE, lambda: granting.enrol_all(devices))
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(follow(broker, TRAINING_EVENTS, "first", ledger.heard, health))
-            tasks.create_task(every(own.poll_s, decider.tick, health))
-    finally:
-        await journal.close()
+@dataclass(frozen=True)
+class Deciding:
+    """The decider, put together but not running."""
+
+    settings: DeciderSettings
+    health: Health
+    broker: Broker
+    data: Blobs
+    ledger: Ledger
+    book: ModelBook
+    models_journal: Journal
+    access_journal: Journal
+    vault: Vault
+    devices: Devices
+    decider: Decider
+    requests: Requests
+
+    @classmethod
+    def of(
+        cls, settings: DeciderSettings, health: Health, broker: Broker, buckets: Buckets, queue: JobQueue
+    ) -> Deciding:
+        """Connect the decider's parts to each other. Raises Misconfigured."""
+        own, ledger, book = settings.exporter, Ledger(), ModelBook()
+        models_journal = Journal(broker, MODEL_EVENTS, [NAME], book.fold, health)
+        access_journal = Journal(broker, ACCESS_EVENTS, [NAME], lambda *_: None, health)
+        voice, say = Voice(models_journal, health), Voice(access_journal, health).say
+        vault = Vault.read(own.vault_identity.get_secret_value(), buckets.resources)
+        promoting = Promoting(book, voice, ledger.training, buckets.data, own, own.signing_key, health)
+        granting = Granting(buckets.resources, vault, book, say, health)
+        devices = Devices.of(granting)
+        publishing = Publishing(
+            data=buckets.data,
+            models=buckets.models,
+            resources=buckets.resources,
+            signing_key=own.signing_key,
+            vault_recipient=vault.recipient,
+            scratch=settings.state_dir / "publishing",
+            health=health,
+        )
+        desk = Desk(queue, Leases(buckets.data, NAME, own.lease_s), buckets.data, grace_s=own.lease_s)
+        announced = Announced(buckets.data, own.absent_s)
+        looking = Looking(desk, Orders(own), announced)
+        editions = Editions(book, voice, looking, publishing, own.formats)
+        exporting = Exporting(ledger, book, voice, announced, looking, editions, own)
+        twins = Twins(
+            finds=LeftByWorkers(desk, ledger.training),
+            book=book,
+            data=buckets.data,
+            models=buckets.models,
+            resources=buckets.resources,
+            say=say,
+            legacy_key=own.legacy_key,
+            scratch=settings.state_dir / "twins",
+        )
+        handlers: Mapping[type[Any], Handler] = {
+            Promote: Promotes(promoting),
+            Rollback: Rollbacks(promoting),
+            Withdraw: Withdraws(promoting, granting.withdraw),
+            **_access_handlers(devices, buckets.resources, health, say),
+            WriteTwin: twins,
+        }
+        requests = Requests(queue, buckets.data, handlers, granting.on_request, health)
+        decider = Decider(exporting, promoting, book, health)
+        return cls(
+            settings, health, broker, buckets.data, ledger, book, models_journal, access_journal, vault, devices,
+            decider, requests,
+        )  # fmt: skip
+
+    async def run(self) -> None:
+        """Decide until cancelled."""
+        own, health = self.settings.exporter, self.health
+        enrolled = read_devices(own.devices) if own.devices else []
+        note = ExportingNote(formats=own.formats, wait_h=own.wait_h)
+        try:
+            await patiently(health, STORE, lambda: probe_conditional_writes(self.data))
+            await self.models_journal.open()
+            await self._open_access_journal()
+            await patiently(health, STORE, lambda: self.vault.reseal_all(self.book))
+            await patiently(health, STORE, lambda: self.devices.enrol_all(enrolled, self.settings.projects[0]))
+            await patiently(health, STORE, lambda: leave_note(self.data, note))
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(follow(self.broker, TRAINING_EVENTS, "first", self.ledger.heard, health))
+                tasks.create_task(every(own.poll_s, self.decider.tick, health))
+                tasks.create_task(self.requests.serve())
+                tasks.create_task(every(LOOK_EVERY_S, Pictures(self.book, self.data).tick, health))
+        finally:
+            await self.models_journal.close()
+            await self.access_journal.close()
+
+    async def _open_access_journal(self) -> None:
+        """Go on behind the last entry of the audit log: nothing here draws on older ones."""
+        await patiently(self.health, "broker", lambda: self.broker.ensure_stream(ACCESS_EVENTS))
+        last = await patiently(self.health, "broker", lambda: self.broker.last_offset(ACCESS_EVENTS))
+        await self.access_journal.open("first" if last is None else last)
 
 
-async def work(settings: WorkerSettings, health: Health) -> None:
-    """Run `exporter work`: loads and converts, holds no keys."""
-    own, store = settings.exporter, settings.store
-    async with AsyncExitStack() as stack:
-        data = _bucket(stack, store, store.data_bucket, health)
-        queue = RabbitJobQueue(settings.broker, health, "exporter-work")
-        stack.push_async_callback(queue.close)
-        job = ExportWork(data, health, settings.state_dir / "jobs")
-        leases = Leases(data, own.worker, own.lease_s)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(serve_http(health_app(health), settings.http_host, settings.http_port))
-            tasks.create_task(Worker(QUEUE, queue, leases, data, health, job.do).run())
-
-
-async def serve_api(settings: ApiSettings, health: Health) -> None:
-    """Run `exporter serve`: the public API."""
-    ledger = Ledger()
-    async with AsyncExitStack() as stack:
-        broker = RabbitBroker(settings.broker, health, "exporter-serve")
-        stack.push_async_callback(broker.close)
-        resources = _bucket(stack, settings.store, settings.store.resources_bucket, health)
-        api = build_api(ledger, resources, health)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(serve_http(api, settings.http_host, settings.http_port))
-            tasks.create_task(follow(broker, MODEL_EVENTS, "first", ledger.said, health))
-
-
-def _bucket(stack: AsyncExitStack, store: StoreSettings, name: str, health: Health) -> S3Blobs:
-    """Return a bucket that is let go with the process."""
-    blobs = S3Blobs(store, name, health)
-    stack.push_async_callback(blobs.close)
-    return blobs
+def _access_handlers(devices: Devices, resources: Blobs, health: Health, say: Say) -> Mapping[type[Any], Handler]:
+    users = users_of(resources, health, say)
+    return {
+        AddDevice: AddingDevice(devices),
+        RevokeDevice: RevokingDevice(devices),
+        AddUser: AddingUser(users),
+        RevokeUser: RevokingUser(users),
+    }

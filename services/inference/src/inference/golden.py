@@ -8,27 +8,46 @@ import numpy.typing as npt
 from inference.domain import Floats, Found, ImageLimits, Size
 from inference.engine import Engine, detect
 from inference.ports import Decode
-from labelstream.bundle import GoldenSet, Thresholds
+from labelstream.bundle import Artifact, GoldenSet, Manifest, Thresholds
 from labelstream.errors import Rejected
+from labelstream.events.model import AgreementLimits
 from labelstream.labels import Box
 
 TRUSTED = ImageLimits(max_bytes=1 << 30, max_pixels=1 << 28)  # golden images are signed
 
 
-def check_golden(engine: Engine, golden: GoldenSet, thresholds: Thresholds, decode: Decode) -> None:
-    """Run the golden images; raise Rejected when an answer differs by more than the set allows."""
+def check_golden(engine: Engine, manifest: Manifest, artifact: Artifact, golden: GoldenSet, decode: Decode) -> None:
+    """Run the golden images; raise Rejected when an answer differs by more than is allowed.
+
+    The answers are those of the trained weights: a format may differ by its limits, and this machine by what the
+    set allows on top.
+    """
+    thresholds, limits, side = manifest.thresholds, artifact.limits, manifest.image_size
     if not golden.images:
         raise Rejected("model.no_golden_images", "the bundle has no golden images", "Export the model again.")
     for number, image in enumerate(golden.images):
         detected = detect(engine, decode(image.image, TRUSTED), thresholds)
         expected = _expected(image.boxes, detected.image)
-        problem = differs(expected, detected.found, golden, thresholds)
+        problem = differs(
+            expected,
+            detected.found,
+            _widened(golden, limits, max(detected.image.width, detected.image.height) / side),
+            thresholds,
+        )
         if problem:
             raise Rejected(
                 "model.golden_differs",
                 f"{engine.artifact} on {engine.backend}: golden image {number}: {problem}",
                 "This machine computes other answers than the exporter's; compare library versions and processors.",
             )
+
+
+def _widened(golden: GoldenSet, limits: AgreementLimits | None, scale: float) -> GoldenSet:
+    """Allow what the format may differ by, too; `scale`: pixels of the image in one of the network's square."""
+    if limits is None:
+        return golden
+    box_px, score = golden.max_box_px + limits.max_box_px * scale, golden.max_score + limits.max_score
+    return golden.model_copy(update={"max_box_px": box_px, "max_score": score})
 
 
 def differs(expected: Found, found: Found, golden: GoldenSet, thresholds: Thresholds) -> str | None:

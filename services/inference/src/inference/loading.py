@@ -15,6 +15,8 @@ from labelstream.errors import Rejected
 from labelstream.protection.bundling import verify_bundle
 from labelstream.protection.grants import check_grant, open_grant
 
+RUN_HERE = ("float32-nchw-rgb-0-1", "raw-yolo")  # what goes into a graph and comes out
+
 
 @dataclass(frozen=True)
 class Loader:
@@ -42,16 +44,17 @@ class Loader:
         artifact = self._choose(manifest)
         opened = verified.open(content.identity, [artifact.name])
         engine = self.engines[artifact.format](manifest, artifact.name, opened.artifacts[artifact.name])
-        check_golden(engine, opened.golden, manifest.thresholds, self.decode)
+        check_golden(engine, manifest, artifact, opened.golden, self.decode)
         return ServingModel(manifest, promotion, engine)
 
     def _choose(self, manifest: Manifest) -> Artifact:
-        """Return the first artifact that an engine of ours runs; the exporter lists the fastest first."""
+        """Return the first artifact that an engine of ours runs; the exporter's settings say which comes first."""
         for artifact in manifest.artifacts:
-            if artifact.format in self.engines:
+            if artifact.format in self.engines and (artifact.input, artifact.output) == RUN_HERE and not artifact.batch:
                 return artifact
         raise Rejected(
             "model.no_artifact_for_us",
-            f"the bundle holds {[each.name for each in manifest.artifacts]}, run here are {sorted(self.engines)}",
-            "Export the model in one of those formats.",
+            f"the bundle holds {[each.name for each in manifest.artifacts]}, run here are those of the families "
+            f"{sorted(self.engines)} that take {RUN_HERE[0]} in any batch and answer {RUN_HERE[1]}",
+            "Export the model in one of those formats, such as onnx-fp32.",
         )

@@ -1,12 +1,12 @@
-"""What the trainer knows of models: which one serves, and which training it came from. A fold over `model-events`."""
+"""What the trainer knows of models: with which weights the one in service was made."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from labelstream.events.envelope import Envelope
-from labelstream.events.model import ModelExported, ModelPromoted
 from labelstream.events.training import TrainingFinished, WeightsRef
+from labelstream.models import ModelBook
 from labelstream.trainings import JobBook
 
 
@@ -14,21 +14,16 @@ from labelstream.trainings import JobBook
 class Champions:
     """The model in service of each project."""
 
-    trainings: dict[str, str] = field(default_factory=dict)  # model → the job that trained it
-    serving: dict[str, str] = field(default_factory=dict)  # project → model
+    models: ModelBook = field(default_factory=ModelBook)
 
-    def fold(self, _offset: int, envelope: Envelope) -> None:
+    def fold(self, offset: int, envelope: Envelope) -> None:
         """Take one event of `model-events` into account."""
-        event = envelope.event
-        if isinstance(event, ModelExported):
-            self.trainings[event.model] = event.job
-        elif isinstance(event, ModelPromoted):
-            self.serving[envelope.project] = event.model
+        self.models.fold(offset, envelope)
 
     def champion(self, project: str, book: JobBook) -> WeightsRef | None:
         """Return the weights of the model in service, as its training left them; None when there is none."""
-        model = self.serving.get(project, "")
-        trained = book.jobs.get(self.trainings.get(model, ""))
-        if trained is None or not isinstance(trained.ended, TrainingFinished):
+        champion = self.models.champion(project)
+        trained = book.jobs.get(champion.exported.job) if champion else None
+        if champion is None or trained is None or not isinstance(trained.ended, TrainingFinished):
             return None
-        return WeightsRef(id=model, weights=trained.ended.weights, architecture=trained.ended.architecture)
+        return WeightsRef(id=champion.model, weights=trained.ended.weights, architecture=trained.ended.architecture)

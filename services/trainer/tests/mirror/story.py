@@ -173,6 +173,14 @@ MODELS: tuple[Event, ...] = (
     ModelWithdrawn(model="m2", reason="it sees ghosts"),
     promoted("m1", 3),
     ModelRefused(
+        input=Position(stream=TRAINING_EVENTS, offset=2),
+        job="f",
+        model="m3",
+        rule="disagrees",
+        reason="a score differs",
+        format="onnx-int8",
+    ),
+    ModelRefused(
         input=Position(stream=TRAINING_EVENTS, offset=2), job="f", model="m3", rule="disagrees", reason="boxes differ"
     ),
 )

@@ -71,6 +71,7 @@ async def test_the_alias_follows_the_promotions():
     assert shown.champion == 1
     assert shown.versions[1].tags["labelstream.withdrawn"] == "it sees ghosts"
     assert shown.runs["f"].tags["labelstream.refused"] == "disagrees: boxes differ"
+    assert shown.runs["f"].tags["labelstream.refused.onnx-int8"] == "disagrees: a score differs"
 
 
 async def test_a_figure_stands_at_its_epoch_and_time():

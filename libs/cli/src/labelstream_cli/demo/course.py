@@ -152,7 +152,7 @@ class Demonstration:
         promoted = state.promoted
         if promoted is None:
             raise CommandFailed("no model was promoted")
-        far = max(artifact.agreement.max_box_px for artifact in exported.artifacts)
+        far = max((one.agreement.max_box_px for one in exported.artifacts if one.agreement is not None), default=0.0)
         names = ", ".join(artifact.name for artifact in exported.artifacts)
         standing = (
             "promoted" if ours and promoted.model == exported.model else f"{promoted.model[:12]}… stays in service"

@@ -46,6 +46,7 @@ async def prove(stack: Stack, models: Blobs, promoted: ModelPromoted, project: s
         raise Rejected("model.manifest_differs", "the manifest is not the one that was promoted", "Export it again")
     manifest = read_manifest(content)
     signed = {MANIFEST: content, SIGNATURE: await _get(models, promoted.signature.key)}
+    signed |= {name: await _get(models, keys.model(project, manifest.model, name)) for name in manifest.files}
     parts = {file.file: await _big_part(models, manifest, file) for file in sealed_files(manifest)}
     _write(directory, signed)
     big_parts = _write(directory.with_name(f"{directory.name}-parts"), parts)

@@ -53,6 +53,7 @@ def report_of(
                 "boxes": artifact.agreement.boxes,
             }
             for artifact in exported.artifacts
+            if artifact.agreement is not None
         },
         "sealed": proof.sealed,
         "signature": proof.signature,

@@ -50,7 +50,7 @@ class DemoState:
     augmented_to: int = -1  # offset of annotation-events
     trainings: dict[str, TrainingSeen] = field(default_factory=dict)
     exported: dict[str, ModelExported] = field(default_factory=dict)  # by training job
-    refusals: dict[str, ModelRefused] = field(default_factory=dict)  # by training job
+    refusals: dict[str, ModelRefused] = field(default_factory=dict)  # by training job, of which no format is left
     promotions: list[ModelPromoted] = field(default_factory=list)
     activated: dict[str, ModelActivated] = field(default_factory=dict)  # by model
     activation_failures: dict[str, ModelActivationFailed] = field(default_factory=dict)
@@ -129,7 +129,7 @@ class DemoState:
     def _export(self, event: ModelEvent) -> None:
         if isinstance(event, ModelExported):
             self.exported[event.job] = event
-        elif isinstance(event, ModelRefused):
+        elif isinstance(event, ModelRefused) and event.format is None:
             self.refusals[event.job] = event
         elif isinstance(event, ModelPromoted):
             self.promotions.append(event)

@@ -22,7 +22,7 @@ class Making:
 
     waiting: dict[str, str] = field(default_factory=dict)  # training that is not over → dataset
     finished: dict[str, str] = field(default_factory=dict)  # training with weights → dataset
-    answered: set[str] = field(default_factory=set)  # trainings that were exported, or refused
+    answered: set[str] = field(default_factory=set)  # trainings that were exported, or refused in every format
     models: dict[str, str] = field(default_factory=dict)  # exported model → dataset
     withdrawn: set[str] = field(default_factory=set)
     promoted: str | None = None
@@ -40,7 +40,7 @@ class Making:
             case ModelExported():
                 self.answered.add(event.job)
                 self.models[event.model] = event.dataset_id
-            case ModelRefused():
+            case ModelRefused(format=None):
                 self.answered.add(event.job)
             case ModelPromoted():
                 self.promoted = event.model

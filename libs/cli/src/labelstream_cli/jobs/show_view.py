@@ -140,8 +140,11 @@ def _next(shown: Shown) -> Iterator[str]:
     if model is not None and model.id is not None:
         standing = " in service" if model.in_service else " withdrawn" if model.withdrawn else " not in service"
         yield f"model {model.id[:SHORT]},{standing}"
-    elif model is not None:
+    elif model is not None and model.refused is not None:
         yield f"the exporter refused the weights: {model.refused}"
+    if model is not None:
+        yield from (f"{name} was refused: {why}" for name, why in model.refused_formats.items())
+        yield from (f"{name} waits for a worker that can build it" for name in model.waiting)
     if isinstance(ended, TrainingFinished):
         yield from (f"{ref.key}, {decimal(ref.size_bytes)}" for ref in (ended.report, ended.card) if ref)
         if ended.report:

@@ -153,9 +153,12 @@ def _model(event: ModelEvent) -> Told | None:
     match event:
         case ModelExported():
             formats = ", ".join(artifact.name for artifact in event.artifacts)
-            return f"model {event.model[:12]} exported", (formats, event.manifest.key), "good", {"job": event.job}
+            edition = f", edition {event.edition}" if event.edition > 1 else ""
+            what = f"model {event.model[:12]} exported{edition}"
+            return what, (formats, event.manifest.key), "good", {"job": event.job, "edition": event.edition}
         case ModelRefused():
-            return "model refused", (f"{event.rule}: {event.reason}",), "bad", {"rule": event.rule}
+            what = f"format {event.format} refused" if event.format else "model refused"
+            return what, (f"{event.rule}: {event.reason}",), "bad", {"rule": event.rule, "format": event.format}
         case ModelPromoted():
             return f"model {event.model[:12]} promoted", (event.reason,), "good", {"number": event.number}
         case ModelWithdrawn():

@@ -15,7 +15,7 @@ class WorstImage(Value):
     """The test image on which a format is farthest from the trained weights."""
 
     image: Sha256
-    box_px: float = Field(description="largest corner difference of a matched pair, in pixels")
+    box_px: float = Field(description="largest corner difference of a matched pair, in pixels of the network's square")
     score: float = Field(description="largest score difference of a matched pair")
     unmatched: int = Field(description="boxes of either side without a partner")
 
@@ -26,7 +26,7 @@ class Agreement(Value):
     images: int
     boxes: int = Field(description="boxes of the trained weights above the confidence threshold")
     unmatched: int = Field(description="boxes of either side without a partner")
-    max_box_px: float = Field(description="largest corner difference of a matched pair, in pixels")
+    max_box_px: float = Field(description="largest corner difference of a pair, in pixels of the network's square")
     max_score: float = Field(description="largest score difference of a matched pair")
     trained_map50: float | None = Field(None, description="of the trained weights, on the same images")
     map50: float | None = Field(None, description="of the format")
@@ -38,7 +38,7 @@ class Agreement(Value):
 class AgreementLimits(Value):
     """How far a format may be from the trained weights."""
 
-    max_box_px: float = Field(gt=0, description="a corner of a matched pair may differ by this much, in pixels")
+    max_box_px: float = Field(gt=0, description="between corners of a pair, in pixels of the network's square")
     max_score: float = Field(gt=0, le=1, description="a score of a matched pair may differ by this much")
     max_unmatched: float = Field(0.0, ge=0, le=1, description="share of the boxes that may have no partner")
     max_map_drop: float = Field(ge=0, le=1, description="mAP50-95 that may be lost on the same images")
@@ -52,6 +52,7 @@ class ArtifactRef(Value):
     precision: str
     big_part: FileRef
     sealed_sha256: str = Field(description="of the whole sealed file, small part and big part")
+    plain_sha256: str | None = Field(None, description="of what was sealed")
     agreement: Agreement | None = Field(None, description="null: it was not run")
     unproven: str = Field("", description="why it was not run, where that is allowed")
 

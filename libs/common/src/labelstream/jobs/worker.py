@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -81,14 +83,14 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Worker:
-    """Takes the jobs of one queue, one at a time.
+    """Takes the jobs of one queue, or of several in turn, one at a time.
 
     `do` returns the result to leave, or raises Rejected when the job can't be done, or TryAgain.
     `afterwards` clears up once that stands in the store, for good. `through_outages` lets an attempt
     outlive a store that is away for longer than the lease: for work that is dear to begin anew.
     """
 
-    queue_name: str
+    queues: str | tuple[str, ...]
     queue: JobQueue
     leases: Leases
     blobs: Blobs
@@ -98,9 +100,13 @@ class Worker:
     through_outages: bool = False
 
     async def run(self) -> None:
-        """Work until cancelled."""
-        while True:
-            taken = await patiently(self.health, "broker", lambda: self.queue.take(self.queue_name))
+        """Work until cancelled. No queue is passed over twice: a long one makes none of the others wait for ever."""
+        names = (self.queues,) if isinstance(self.queues, str) else self.queues
+        if not names:
+            raise ValueError("a worker needs a queue to take jobs from")
+        for name in itertools.cycle(names):
+            take = partial(self.queue.take, name, 1.0 / len(names))
+            taken = await patiently(self.health, "broker", take)
             if taken is not None:
                 await self._work(taken)
 
@@ -115,7 +121,7 @@ class Worker:
         if lease is None:
             log.info("job.left_to_another", job=job.id)
             return
-        log.info("job.claimed", job=job.id, queue=self.queue_name, attempt=lease.attempt)
+        log.info("job.claimed", job=job.id, attempt=lease.attempt)
         try:
             async with keep(lease, through_outages=self.through_outages):
                 await self._do(Attempt(job, lease.attempt, self.blobs, self.health, lease), lease)

@@ -1,14 +1,12 @@
-"""Bundles: writing, publishing in parts, putting together, verifying, opening. In that order."""
+"""Bundles: writing, publishing in parts, putting together. `verifying` and `opening` come after."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
-
-from pydantic import ValidationError
 
 from labelstream.bundle import (
     GOLDEN,
@@ -23,12 +21,27 @@ from labelstream.bundle import (
     SealedFile,
 )
 from labelstream.errors import Rejected
-from labelstream.protection.grants import pack, unpack
+from labelstream.protection.grants import pack
 from labelstream.protection.measuring import Measured
-from labelstream.protection.sealing import new_identity, open_stream, recipient_of, seal_stream
-from labelstream.protection.signing import sign_directory, verify_directory
+from labelstream.protection.opening import OpenedBundle, VerifiedBundle
+from labelstream.protection.sealing import new_identity, recipient_of, seal_stream
+from labelstream.protection.signing import sign_directory
 from labelstream.protection.splitting import join_file, small_part, write_big_part
-from labelstream.values import sha256_hex
+from labelstream.protection.verifying import check_classes, read_manifest, sealed_files, verify_bundle
+from labelstream.values import sha256_file, sha256_hex
+
+__all__ = [
+    "OpenedBundle",
+    "PlainArtifact",
+    "VerifiedBundle",
+    "WrittenBundle",
+    "check_classes",
+    "put_together",
+    "read_manifest",
+    "sealed_files",
+    "verify_bundle",
+    "write_bundle",
+]
 
 
 @dataclass(frozen=True)
@@ -56,15 +69,6 @@ class WrittenBundle:
         return {file.file: target / file.file for file in sealed_files(self.manifest)}
 
 
-@dataclass(frozen=True)
-class OpenedBundle:
-    """What a bundle holds, in memory."""
-
-    manifest: Manifest
-    artifacts: dict[str, bytes] = field(repr=False)  # by the artifact's name
-    golden: GoldenSet = field(repr=False)
-
-
 def write_bundle(
     directory: Path,
     facts: ManifestFacts,
@@ -77,9 +81,11 @@ def write_bundle(
 
     `identity` is the model's private key; without it, a new one is made.
 
-    What already lies in the directory, such as a report, is signed along; sealed files must not lie there yet.
+    What already lies in the directory, such as a report, stays as it is, is listed in the manifest and signed along;
+    sealed files must not lie there yet. Takes constant memory.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    beside = {path.name: sha256_file(path) for path in sorted(directory.iterdir())}
     if identity is None:
         identity, _ = new_identity()
     recipient = recipient_of(identity)
@@ -90,6 +96,7 @@ def write_bundle(
         recipient=recipient,
         artifacts=tuple(sealed),
         golden=golden_file,
+        files=beside,
     )
     content = manifest.model_dump_json(indent=2, by_alias=True).encode()
     (directory / MANIFEST).write_bytes(content)
@@ -108,69 +115,6 @@ def put_together(directory: Path, small_parts: Mapping[str, bytes], big_parts: M
         join_file(small, big, directory / name)
 
 
-def verify_bundle(directory: Path, public_keys: Sequence[Path]) -> VerifiedBundle:
-    """Check a bundle's signature and that its manifest tells the truth; nothing is opened. Raises Rejected."""
-    signed = verify_directory(directory, directory / SIGNATURE, public_keys)
-    if MANIFEST not in signed:
-        raise Rejected("bundle.no_manifest", f"{directory.name} has no {MANIFEST}", "Fetch the bundle again")
-    content = (directory / MANIFEST).read_bytes()
-    if sha256_hex(content) != signed[MANIFEST]:
-        raise _changed(MANIFEST)
-    manifest = read_manifest(content)
-    for file in sealed_files(manifest):
-        if signed.get(file.file) != file.sealed_sha256:
-            reason = f"the manifest and the signature disagree about {file.file}"
-            raise Rejected("bundle.inconsistent", reason, "Export the model again")
-    return VerifiedBundle(directory, manifest, signed[MANIFEST])
-
-
-@dataclass(frozen=True)
-class VerifiedBundle:
-    """A bundle that is what was signed. Made by `verify_bundle` alone; nothing else can be opened."""
-
-    directory: Path
-    manifest: Manifest
-    manifest_sha256: str
-
-    def open(self, identity: str, names: Collection[str] | None = None) -> OpenedBundle:
-        """Open the artifacts called `names` (all by default) and the golden set, in memory. Raises Rejected."""
-        wanted = [each for each in self.manifest.artifacts if names is None or each.name in names]
-        if names is not None and len(wanted) < len(set(names)):
-            missing = sorted(set(names) - {each.name for each in wanted})
-            raise Rejected("bundle.no_artifact", f"the bundle has no {missing}", "Export the model in that format")
-        return OpenedBundle(
-            self.manifest,
-            {each.name: self._open(each, identity) for each in wanted},
-            unpack(GoldenSet, self._open(self.manifest.golden, identity), rule="bundle.bad_golden"),
-        )
-
-    def _open(self, file: SealedFile, identity: str) -> bytes:
-        with (self.directory / file.file).open("rb") as source:
-            sealed, content = Measured(source), io.BytesIO()
-            plain = Measured(content)
-            open_stream(sealed, plain, identity)
-            sealed.drain()
-        if (sealed.size_bytes, sealed.sha256) != (file.sealed_bytes, file.sealed_sha256):
-            raise _changed(file.file)
-        if (plain.size_bytes, plain.sha256) != (file.plain_bytes, file.plain_sha256):
-            reason = f"{file.file} holds something else than the manifest says"
-            raise Rejected("bundle.inconsistent", reason, "Export the model again")
-        return content.getvalue()
-
-
-def read_manifest(content: bytes) -> Manifest:
-    """Parse a manifest; a signature must vouch for it before anything else is done. Raises Rejected."""
-    try:
-        return Manifest.model_validate_json(content)
-    except ValidationError as error:
-        raise Rejected("bundle.bad_manifest", f"{MANIFEST} is not valid: {error}", "Export the model again") from error
-
-
-def sealed_files(manifest: Manifest) -> Iterable[SealedFile]:
-    """Every sealed file of a bundle."""
-    return (*manifest.artifacts, manifest.golden)
-
-
 def _seal_artifact(artifact: PlainArtifact, directory: Path, recipient: str) -> Artifact:
     with artifact.path.open("rb") as plain:
         sealed = _seal(plain, directory / f"{artifact.facts.name}.age", recipient)
@@ -182,15 +126,13 @@ def _seal(content: BinaryIO, target: Path, recipient: str) -> SealedFile:
     with target.open("xb") as file:  # two artifacts of one name are our mistake
         sealed = Measured(file)
         seal_stream(plain, sealed, [recipient])
+    small = small_part(target)
     return SealedFile(
         file=target.name,
         sealed_sha256=sealed.sha256,
         sealed_bytes=sealed.size_bytes,
-        small_bytes=len(small_part(target)),
+        small_bytes=len(small),
+        small_sha256=sha256_hex(small),
         plain_sha256=plain.sha256,
         plain_bytes=plain.size_bytes,
     )
-
-
-def _changed(name: str) -> Rejected:
-    return Rejected("bundle.changed", f"{name} changed after its signature was checked", "Verify the bundle again")

@@ -65,7 +65,7 @@ def seal_model_key(key: ModelKey, vault_recipient: str) -> bytes:
 
 
 def open_model_key(sealed: bytes, vault_identity: str) -> ModelKey:
-    """Return a model's key and small parts. Raises NotForUs, Tampered."""
+    """Return a model's key and small parts; `vault_identity` may hold several keys. Raises NotForUs, Tampered."""
     return unpack(ModelKey, open_sealed(sealed, vault_identity), rule="model_key.damaged")
 
 

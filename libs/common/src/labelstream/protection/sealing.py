@@ -1,14 +1,37 @@
-"""Sealing with age: whoever has the public key can seal, only the private key opens."""
+"""Sealing with age: whoever has the public key can seal, only the private key opens.
+
+An identity is the text of an age identity file: one private key, or several, one a line. Any of them opens. Which
+keys there are, plugins' too, says `labelstream.protection.age_keys`.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyrage
 
-from labelstream.errors import Misconfigured, Rejected
+from labelstream.errors import Rejected
+from labelstream.protection import age_keys
+from labelstream.protection.age_keys import check_recipient, identities_in, identity_in, new_identity, recipient_of
+
+__all__ = [
+    "AGE_MAGIC",
+    "NotForUs",
+    "Sink",
+    "Source",
+    "Tampered",
+    "check_recipient",
+    "identities_in",
+    "identity_in",
+    "new_identity",
+    "open_sealed",
+    "open_stream",
+    "recipient_of",
+    "seal",
+    "seal_stream",
+]
 
 AGE_MAGIC = b"age-encryption.org/v1\n"
 
@@ -41,34 +64,22 @@ class Tampered(Rejected):
     """What was sealed is cut off or changed."""
 
 
-def new_identity() -> tuple[str, str]:
-    """Make a key pair; return the private key (identity) and the public key (recipient)."""
-    identity = pyrage.x25519.Identity.generate()
-    return str(identity), str(identity.to_public())
-
-
-def identity_in(text: str) -> str:
-    """Return the one private key in an age identity file's text. Raises Misconfigured."""
-    lines = [line.strip() for line in text.splitlines()]
-    keys = [line for line in lines if line and not line.startswith("#")]
-    if len(keys) != 1:
-        raise Misconfigured(f"an age identity file holds one private key, but this one holds {len(keys)}")
-    return keys[0]
-
-
-def recipient_of(identity: str) -> str:
-    """Return the public key that belongs to a private key."""
-    return str(_identity(identity).to_public())
-
-
 def seal(plain: bytes, recipients: Sequence[str]) -> bytes:
-    """Seal `plain` so that each of `recipients` can open it."""
-    return bytes(pyrage.encrypt(plain, _recipients(recipients)))
+    """Seal `plain` so that each of `recipients` can open it. Raises Rejected."""
+    sealed = io.BytesIO()
+    seal_stream(io.BytesIO(plain), sealed, recipients)
+    return sealed.getvalue()
 
 
 def seal_stream(plain: Source, sealed: Sink, recipients: Sequence[str]) -> None:
-    """Seal a stream of any size in constant memory."""
-    pyrage.encrypt_io(plain, sealed, _recipients(recipients))
+    """Seal a stream of any size in constant memory. Raises Rejected."""
+    keys = age_keys.recipients(recipients)
+    try:
+        pyrage.encrypt_io(plain, sealed, keys)
+    except pyrage.EncryptError as error:
+        raise Rejected(
+            "seal.not_sealed", f"a public key can't be sealed to: {error}", "See what its plugin says of it"
+        ) from error
 
 
 def open_sealed(sealed: bytes, identity: str) -> bytes:
@@ -83,18 +94,18 @@ def open_stream(sealed: Source, plain: Sink, identity: str) -> None:
 
     What was written to `plain` before an error is authentic but incomplete: throw it away.
     """
-    key = _identity(identity)
+    keys = age_keys.identities(identity)
     start = _Replayed(sealed)
     if not start.is_age():
         raise Tampered("seal.damaged", "this is not an age file", "Fetch it again")
     try:
-        pyrage.decrypt_io(start, plain, [key])
+        pyrage.decrypt_io(start, plain, keys)
     except pyrage.DecryptError as error:  # raised before the first byte of the body is read
         if start.ended:
             raise Tampered("seal.damaged", f"the age header is cut off: {error}", "Fetch it again") from error
         raise NotForUs(
             "seal.wrong_key",
-            f"the header does not open with the key of {key.to_public()}: {error}",
+            f"the header does not open with the key of {age_keys.names_of(identity)}: {error}",
             "Use the key that it was sealed to, or fetch the file again if its first bytes may be damaged",
         ) from error
     except OSError as error:
@@ -123,23 +134,3 @@ class _Replayed:
             data = self._source.read(size)
         self.ended = not data
         return data
-
-
-def _identity(text: str) -> Any:
-    try:
-        return pyrage.x25519.Identity.from_str(text.strip())
-    except pyrage.IdentityError as error:  # neither the text nor what the parser says of it may reach a log
-        raise Rejected("seal.bad_identity", "this is not an age private key", "It begins AGE-SECRET-KEY-1") from error
-
-
-def _recipients(texts: Sequence[str]) -> list[Any]:
-    if not texts:
-        raise Rejected("seal.no_recipient", "nothing can be sealed to nobody", "Name at least one public key")
-    return [_recipient(text) for text in texts]
-
-
-def _recipient(text: str) -> Any:
-    try:
-        return pyrage.x25519.Recipient.from_str(text.strip())
-    except pyrage.RecipientError as error:
-        raise Rejected("seal.bad_recipient", f"{text!r} is not an age public key: {error}", "It begins age1") from error

@@ -10,7 +10,7 @@ import base64
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import model_signing
 from cryptography.exceptions import InvalidSignature
@@ -30,7 +30,8 @@ def verify_directory(directory: Path, signature: Path, public_keys: Sequence[Pat
     """Check a directory against its signature; return the SHA-256 of each file as it was signed, by name.
 
     Any of `public_keys` may have signed. Raises Rejected: signature.missing, signature.foreign_key,
-    or signature.invalid, which names the files that were changed, added or taken away.
+    signature.invalid when the signature itself does not hold, and NotAsSigned, which names the files: signature.link,
+    signature.file_missing, signature.file_added, or signature.invalid when files were changed.
     """
     trusted = _trusted(public_keys)
     if not signature.is_file():
@@ -49,9 +50,43 @@ def verify_directory(directory: Path, signature: Path, public_keys: Sequence[Pat
     except InvalidSignature as error:
         raise _invalid(directory, f"{signature.name} does not fit the key and statement in it") from error
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:  # whatever a parser meets
-        reason = hashed.difference(directory) or f"{signature.name} is not a signature that can be checked"
-        raise _invalid(directory, reason) from error
+        differences = hashed.differences(directory)
+        if differences:
+            raise NotAsSigned(directory, differences) from error
+        raise _invalid(directory, f"{signature.name} is not a signature that can be checked") from error
     return hashed.digests
+
+
+class Difference(NamedTuple):
+    """A file that is not as it was signed."""
+
+    rule: str
+    file: str
+    signed: str | None = None  # the digest that was signed
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        return f"{self.file} {_WORDS[self.rule]}"
+
+
+CHANGED = "signature.invalid"
+_WORDS = {  # the gravest first
+    "signature.link": "is a link, not a file",
+    "signature.file_missing": "is missing",
+    "signature.file_added": "was added",
+    CHANGED: "is not what was signed",
+}
+
+
+class NotAsSigned(Rejected):
+    """The signature is good, but not of what lies in the directory."""
+
+    def __init__(self, directory: Path, differences: Sequence[Difference]) -> None:
+        """Refuse `directory`; the rule is that of the gravest difference, the reason names them all."""
+        said = "; ".join(map(str, differences))
+        rule = min((each.rule for each in differences), key=list(_WORDS).index)
+        super().__init__(rule, f"{directory.name} can't be trusted: {said}", "Fetch it again")
+        self.changed = {each.file: each.signed for each in differences if each.rule == CHANGED}
 
 
 class _Hashed:
@@ -70,15 +105,15 @@ class _Hashed:
         self.digests = {each.identifier: each.digest.digest_hex for each in manifest.resource_descriptors()}
         return manifest
 
-    def difference(self, directory: Path) -> str:
-        """Say in words what is not as it was signed; nothing when no good signature says how it was."""
+    def differences(self, directory: Path) -> list[Difference]:
+        """Return what is not as it was signed; nothing when no good signature says how it was."""
         if not self._begun:
-            return ""
+            return []
         links = sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_symlink())
         if links:  # nothing was hashed then
-            return "; ".join(f"{name} is a link, not a file" for name in links)
+            return [Difference("signature.link", name) for name in links]
         signed = _statement(self._signature)
-        return "; ".join(_differences(signed, self.digests)) if signed else ""
+        return list(_differences(signed, self.digests)) if signed else []
 
     def add_ignored_paths(self, *, model_path: Path, paths: Iterable[str]) -> None:
         """Ignore nothing beyond the signature, whatever the signed statement says."""
@@ -111,15 +146,15 @@ def _statement(signature: Path) -> dict[str, str]:
         return {}
 
 
-def _differences(signed: dict[str, str], found: dict[str, str]) -> Iterator[str]:
+def _differences(signed: dict[str, str], found: dict[str, str]) -> Iterator[Difference]:
     for name in sorted(signed.keys() | found.keys()):
         if name not in signed:
-            yield f"{name} was added"
+            yield Difference("signature.file_added", name)
         elif name not in found:
-            yield f"{name} is missing"
+            yield Difference("signature.file_missing", name, signed[name])
         elif found[name] != signed[name]:
-            yield f"{name} is not what was signed"
+            yield Difference(CHANGED, name, signed[name])
 
 
 def _invalid(directory: Path, reason: str) -> Rejected:
-    return Rejected("signature.invalid", f"{directory.name} can't be trusted: {reason}", "Fetch it again")
+    return Rejected(CHANGED, f"{directory.name} can't be trusted: {reason}", "Fetch it again")

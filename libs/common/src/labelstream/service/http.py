@@ -49,7 +49,14 @@ class _Server(uvicorn.Server):
 async def serve_http(app: ASGIApp, host: str, port: int) -> None:
     """Serve `app` until cancelled; requests in flight are answered first (for at most five seconds)."""
     config = uvicorn.Config(
-        app, host=host, port=port, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+        proxy_headers=False,  # uvicorn would believe whatever a caller on this machine says of where they are
     )
     await _Server(config).serve()
     raise RuntimeError(f"the HTTP server on {host}:{port} ended; is the port taken?")

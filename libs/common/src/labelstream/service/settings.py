@@ -52,6 +52,7 @@ class StoreSettings(Settings):
     data_bucket: str = "labelstream-data"
     model_bucket: str = "labelstream-models"
     resources_bucket: str = "labelstream-resources"
+    uploads_bucket: str = Field("labelstream-uploads", description="what people upload through the exporter's API")
     incoming_bucket: str = Field("labelstream-incoming", description="where producers put the images they refer to")
     checksums: Literal["when_supported", "when_required"] = Field(
         "when_supported", description="boto3's request_checksum_calculation and response_checksum_validation"

@@ -1,9 +1,13 @@
-"""The export engine: `python -m exporter.engine SPEC.json` makes ONNX from trained weights and measures it.
+"""The export engine: `python -m exporter.engine SPEC.json` makes one format from trained weights and proves it.
 
-contract.py   what goes in and what comes out
-process.py    runs the engine as a subprocess (imports no torch)
-onnx.py       weights to ONNX
-detecting.py  what a model finds, asked through ultralytics' own predictor
-agreement.py  how far two answers are apart (pure)
-job.py        puts them together
+contract.py      what goes in and what comes out
+process.py       runs the engine as a subprocess (imports no torch)
+capabilities.py  what this machine can build (imports no torch)
+adapters/        one for each family of formats: builds a file, and runs it
+rewriting/       ONNX to ONNX: precision, suppression in the graph
+calibration.py   the images that INT8 takes its ranges from
+detecting.py     what a model finds, asked through ultralytics' own predictor
+agreement.py     how far two answers are apart (pure)
+proving.py       asks both sides about the test images; picture.py draws the worst
+job.py           puts them together
 """

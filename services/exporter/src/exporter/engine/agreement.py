@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelstream.events.model import Agreement
-
 MATCHING_IOU = 0.5  # two boxes that overlap less are different finds
 THRESHOLD_SLACK = 0.01  # a score this close to the confidence threshold may fall on either side of it
+PX_OF_SCORE = 100.0  # a score that is off by 0.01 is as bad as a corner that is off by a pixel: so are the limits
 
 
 @dataclass(frozen=True)
@@ -24,24 +23,55 @@ class Found:
     height: int
     width: int
 
+    def above(self, confidence: float) -> Found:
+        """Return what is at least so certain."""
+        sure = self.scores >= confidence
+        return replace(self, boxes=self.boxes[sure], scores=self.scores[sure], classes=self.classes[sure])
 
-def agreement_of(pairs: Iterable[tuple[Found, Found]], confidence: float) -> Agreement:
-    """Compare what the trained weights and the exported model find in the same images.
+
+@dataclass(frozen=True)
+class Deviation:
+    """How far two answers about one image are apart."""
+
+    boxes: int  # of the trained weights
+    unmatched: int  # boxes of either side without a partner
+    box_px: float  # largest corner difference of a matched pair, in pixels of the network's square
+    score: float  # largest score difference of a matched pair
+
+
+def deviation(trained: Found, exported: Sequence[Found], confidence: float, side: int) -> Deviation:
+    """Compare what the trained weights find in an image with each answer of the exported model; the worst counts.
 
     A box that only one side has counts as unmatched, unless its score is within `THRESHOLD_SLACK` of `confidence`.
+    Boxes are compared in pixels of the square of `side` that the network sees: images of any size are measured alike.
     """
-    images = boxes = unmatched = 0
-    max_box_px = max_score = 0.0
-    for trained, exported in pairs:
-        matches = match(trained, exported)
-        images += 1
-        boxes += len(trained.scores)
-        unmatched += _alone(trained, [i for i, _ in matches], confidence)
-        unmatched += _alone(exported, [j for _, j in matches], confidence)
-        for i, j in matches:
-            max_box_px = max(max_box_px, float(np.abs(trained.boxes[i] - exported.boxes[j]).max()))
-            max_score = max(max_score, abs(float(trained.scores[i] - exported.scores[j])))
-    return Agreement(images=images, boxes=boxes, unmatched=unmatched, max_box_px=max_box_px, max_score=max_score)
+    each = [_between(trained.above(confidence), answer.above(confidence), confidence, side) for answer in exported]
+    return Deviation(
+        boxes=each[0].boxes,
+        unmatched=max(one.unmatched for one in each),
+        box_px=max(one.box_px for one in each),
+        score=max(one.score for one in each),
+    )
+
+
+def worst_of(deviations: Sequence[Deviation]) -> int:
+    """Return which is the worst: with the most unmatched boxes; among equals, where boxes and scores moved most."""
+    return max(
+        range(len(deviations)),
+        key=lambda n: (deviations[n].unmatched, deviations[n].box_px + PX_OF_SCORE * deviations[n].score, -n),
+    )
+
+
+def _between(trained: Found, exported: Found, confidence: float, side: int) -> Deviation:
+    matches = match(trained, exported)
+    scale = side / max(trained.width, trained.height)
+    alone = _alone(trained, [i for i, _ in matches], confidence) + _alone(exported, [j for _, j in matches], confidence)
+    return Deviation(
+        boxes=len(trained.scores),
+        unmatched=alone,
+        box_px=_largest(np.abs(trained.boxes[i] - exported.boxes[j]).max() for i, j in matches) * scale,
+        score=_largest(abs(trained.scores[i] - exported.scores[j]) for i, j in matches),
+    )
 
 
 def match(one: Found, other: Found) -> list[tuple[int, int]]:
@@ -70,3 +100,7 @@ def iou(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.floa
 def _alone(found: Found, matched: list[int], confidence: float) -> int:
     alone = np.delete(found.scores, matched)
     return int((alone >= confidence + THRESHOLD_SLACK).sum())
+
+
+def _largest(values: Iterable[float]) -> float:
+    return float(max(values, default=0.0))

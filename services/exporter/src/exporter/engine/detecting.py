@@ -1,49 +1,88 @@
-"""What a model finds in images, asked through ultralytics' own predictor: the reference for both sides."""
+"""What a model finds in images, asked through ultralytics' own predictor: its letterbox and suppression for all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from ultralytics.models.yolo.detect import DetectionPredictor
 
+from exporter.engine.adapters.contract import MAX_DETECTIONS, Runner, UnbuildableError
 from exporter.engine.agreement import Found
-from exporter.engine.contract import ExportSpec
+from exporter.engine.pixels import read_pixels
+
+FLOOR = 0.001  # a validation's: below it, nothing changes average precision any more
 
 
-def detect(model: Any, images: Sequence[Path], image_size: int, spec: ExportSpec) -> Iterator[Found]:
-    """Yield what `model` (a network, or the path of an ONNX file) finds in each image, in order.
+@dataclass(frozen=True)
+class Asking:
+    """How a model is asked."""
 
-    Images are letterboxed into the square, whatever their shape, so that every format sees the same pixels. Raises
-    ValueError for a file that is no image.
-    """
-    predictor = DetectionPredictor(
-        overrides={
-            "task": "detect",
-            "mode": "predict",
-            "imgsz": image_size,
-            "conf": spec.confidence,
-            "iou": spec.iou,
-            "max_det": 300,
-            "rect": False,
-            "batch": 1,
-            "device": "cpu",
-            "save": False,
-            "verbose": False,
-            "save_dir": str(spec.out_dir / "predict"),
-        }
-    )
-    predictor.setup_model(model, verbose=False)
-    for image in images:
-        pixels = cv2.imread(str(image), cv2.IMREAD_COLOR)
-        if pixels is None:
-            raise ValueError(f"{image} is no image that OpenCV can read")
-        (result,) = predictor(pixels)
-        yield _found(result)
+    model: Any  # the trained network
+    side: int  # of the square, in pixels
+    iou: float
+    scratch: Path
+    floor: float = FLOOR  # the least confidence that counts
+
+    def trained(self, images: Sequence[Path]) -> Iterator[Found]:
+        """Yield what the trained weights find in each image. Raises UnreadableImageError."""
+        predictor = self._predictor(None)
+        for image in images:
+            yield from predictor.found_in([image])
+
+    def exported(
+        self, runner: Runner, images: Sequence[Path], rows: Iterator[list[int]]
+    ) -> Iterator[tuple[int, Found]]:
+        """Yield what a built file finds; `rows` are the images that it gets at once, by number.
+
+        Images are letterboxed into the square, whatever their shape, so that every format sees the same pixels.
+        """
+        predictor = self._predictor(runner)
+        for row in rows:
+            yield from zip(row, predictor.found_in([images[number] for number in row]), strict=True)
+
+    def _predictor(self, runner: Runner | None) -> _Predictor:
+        predictor = _Predictor(
+            overrides={
+                "task": "detect",
+                "mode": "predict",
+                "imgsz": self.side,
+                "conf": self.floor,
+                "iou": self.iou,
+                "max_det": MAX_DETECTIONS,
+                "rect": False,
+                "device": "cpu",
+                "save": False,
+                "verbose": False,
+                "save_dir": str(self.scratch / "predict"),
+            }
+        )
+        predictor.setup_model(self.model, verbose=False)
+        predictor.runner = runner
+        return predictor
+
+
+class _Predictor(DetectionPredictor):  # type: ignore[misc]  # ultralytics is untyped
+    """Lets a runner answer in the network's place."""
+
+    runner: Runner | None = None
+
+    def inference(self, im: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Answer letterboxed images (b, 3, side, side)."""
+        if self.runner is None:
+            return super().inference(im, *args, **kwargs)
+        answer = torch.from_numpy(np.array(self.runner.run(im.numpy())))  # a copy: it is changed in place
+        if len(answer) != len(im):
+            raise UnbuildableError(f"the file answers {len(answer)} of {len(im)} images")
+        return answer
+
+    def found_in(self, images: Sequence[Path]) -> list[Found]:
+        """Return what is found in images that are asked about at once."""
+        return [_found(result) for result in self([read_pixels(image) for image in images])]
 
 
 def _found(result: Any) -> Found:

@@ -63,7 +63,8 @@ def _of_model(envelope: Envelope) -> tuple[Change, ...]:
             run = RunChange(event.job, envelope.time_ms, tags={MODEL: event.model})
             return run, VersionChange(event.model, envelope.time_ms, event.job, tags)
         case ModelRefused() as event:
-            tags = _tags(refused=f"{event.rule}: {event.reason}")
+            refused = f"refused.{event.format}" if event.format else "refused"
+            tags = _tags(**{refused: f"{event.rule}: {event.reason}"})
             return (RunChange(event.job, envelope.time_ms, tags=tags),)
         case ModelPromoted() as event:
             tags = _tags(promotion=event.number, promoted=event.reason)

@@ -1,0 +1,1 @@
+"""labelstream devices and labelstream users: who may fetch models."""

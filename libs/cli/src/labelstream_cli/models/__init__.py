@@ -1,0 +1,1 @@
+"""labelstream models: what there is, which of them serves, and fetching one."""

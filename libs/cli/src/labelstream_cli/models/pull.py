@@ -1,0 +1,156 @@
+"""labelstream models pull: make a directory that inference can run a model from, without a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+
+from labelstream.blobs.s3 import S3Blobs
+from labelstream.classes import load_schema
+from labelstream.errors import Misconfigured
+from labelstream.service.health import Health
+from labelstream.service.settings import StoreSettings
+from labelstream_cli.models.exporter_api import ExporterApi
+from labelstream_cli.models.pulling import PulledModel, Puller
+from labelstream_cli.models.trusting import Identity, Schema, read_identity
+from labelstream_cli.reaching import bars, store_in_environment
+from labelstream_cli.running import CommandFailed, Directory, Json, Project, run, running_stack
+from labelstream_local.secrets_store import DEVICE_IDENTITY, DEVICE_TOKEN, VERIFYING_KEY
+
+_OUTCOMES = {
+    "pulled": "[green]Pulled[/]",
+    "renewed": "[green]Renewed[/] the grant and promotion of",
+    "known": "Nothing to do: there is",
+}
+
+
+@dataclass(frozen=True)
+class Device:
+    """As whom a model is pulled, and from where."""
+
+    exporter: str
+    store: StoreSettings
+    token: SecretStr
+    identity: str = field(repr=False)
+    trusted_keys: tuple[Path, ...]
+
+
+def pull_model(  # noqa: PLR0913 -- typer makes an option of each
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A model, by at least 4 digits of its id, or `serving`.", show_default=False
+        ),
+    ],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The directory to bring it to.", show_default=False)],
+    *,
+    project: Project = "default",
+    exporter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Another exporter's API. The object store is then read from LABELSTREAM_STORE__ENDPOINT_URL, "
+            "LABELSTREAM_STORE__ACCESS_KEY and LABELSTREAM_STORE__SECRET_KEY_FILE; to read the model bucket will do.",
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The device's token; with --exporter.")
+    ] = None,
+    identity: Identity = None,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option("--key", metavar="PUB", help="A public signing key (PEM) that is trusted; several may stand."),
+    ] = None,
+    class_schema: Schema = None,
+    wait: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Wait at most so long for the grant.")] = 120,
+    directory: Directory = Path(".labelstream"),
+    as_json: Json = False,
+) -> None:
+    """Make a directory from which inference runs a model without a network.
+
+    The parts of the bundle come from the model bucket and the device's grant from the exporter; they are put together,
+    verified and opened once to see that they open, and only then moved to DIR. Neither weights nor a private key are
+    written there in the clear. On the machine of a stack, it is the stack's own device that pulls.
+
+    - `labelstream models pull serving --to edge/`
+    - `labelstream models pull 3fa9 --to edge/ --exporter https://models.example --token-file kiosk-7.token --identity
+      kiosk-7.age-identity --key signing-key.pub.pem`
+    """
+    console = Console(highlight=False)
+
+    async def inside() -> PulledModel:
+        device = (
+            _of_stack(directory, identity, key)
+            if exporter is None
+            else _told(exporter, token_file, identity, key or [])
+        )
+        async with _reached(device, project, wait) as (api, models):
+            with bars(quiet=as_json) as tell:
+                classes = load_schema(class_schema) if class_schema else None
+                puller = Puller(api, models, device.trusted_keys, device.identity, classes, tell)
+                return await puller.pull(model, to)
+
+    pulled = run(inside())
+    if as_json:
+        typer.echo(json.dumps(pulled.as_json(), indent=2, ensure_ascii=False))
+    else:
+        _show(pulled, console)
+
+
+@asynccontextmanager
+async def _reached(device: Device, project: str, wait_s: float) -> AsyncIterator[tuple[ExporterApi, S3Blobs]]:
+    store = S3Blobs(device.store, device.store.model_bucket, Health())
+    try:
+        async with httpx.AsyncClient(base_url=device.exporter, timeout=60) as client:
+            yield ExporterApi(client, device.token, project, wait_s), store
+    finally:
+        await store.close()
+
+
+def _of_stack(directory: Path, identity: Path | None, keys: list[Path] | None) -> Device:
+    """Return the device of a running stack. Raises CommandFailed, Misconfigured."""
+    try:
+        stack = running_stack(directory)
+    except CommandFailed as error:
+        raise CommandFailed(f"{error}\nAnother exporter is named with --exporter.") from error
+    return Device(
+        stack.url("exporter-serve"),
+        stack.store,
+        SecretStr(stack.secrets.read(DEVICE_TOKEN)),
+        read_identity(identity or stack.secrets.path(DEVICE_IDENTITY)),
+        tuple(keys or [stack.secrets.path(VERIFYING_KEY)]),
+    )
+
+
+def _told(exporter: str, token_file: Path | None, identity: Path | None, keys: list[Path]) -> Device:
+    """Return the device that a person describes. Raises Misconfigured."""
+    if token_file is None or identity is None or not keys:
+        raise Misconfigured(
+            "--exporter needs --token-file and --identity of this device, and the trusted --key of the models"
+        )
+    try:
+        token = token_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"the token file {token_file} can't be read: {error}") from error
+    return Device(exporter, store_in_environment("--exporter"), SecretStr(token), read_identity(identity), tuple(keys))
+
+
+def _show(pulled: PulledModel, console: Console) -> None:
+    manifest = pulled.manifest
+    promoted = f"promotion {pulled.promotion}" if pulled.promotion is not None else "never promoted"
+    names = ", ".join(each.name for each in manifest.artifacts)
+    console.print(
+        f"{_OUTCOMES[pulled.outcome]} model {manifest.model} of {manifest.project} ({promoted}; {names}) "
+        f"in {pulled.directory}",
+        soft_wrap=True,
+    )
+    console.print("Check it at any time: labelstream models verify DIR --key PUB --identity FILE", style="dim")
