@@ -50,12 +50,16 @@ rknn: $(RKNN_READY)  ## install RKNN's toolkit (licence: Rockchip's), some 1.3 G
 system:  ## install RabbitMQ when it is missing (Debian and Ubuntu)
 	@deploy/local/install-rabbitmq
 
+.PHONY: age
+age:  ## install the standard age command for the tests, where that is possible
+	@deploy/local/install-age
+
 .PHONY: demo
 demo: $(READY) system  ## from annotations to a served detection, on drawn scenes (DATA=<folder>: real images; KEEP=1: stay up)
 	$(STACK) demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
 
 .PHONY: test
-test: $(MLFLOW_READY) system  ## every test, on a real broker and a real store
+test: $(MLFLOW_READY) system age  ## every test, on a real broker and a real store
 	$(PY) -m pytest -n 2 --no-loadscope-reorder
 
 .PHONY: test-rknn

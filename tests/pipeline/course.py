@@ -54,6 +54,7 @@ def options(directory: Path) -> Options:
             "EXPORTER__POLL_S": 0.3,
         },
         "exporter-work": {"EXPORTER__LEASE_S": 5},
+        "exporter-serve": {"EXPORTER__REFUSALS_EVERY_S": 1},
         "inference": {"INFERENCE__GRANT_PATIENCE_S": 1, "INFERENCE__RETRY_MOST_S": 1},
     }
     variables = {

@@ -60,7 +60,7 @@ def test_the_stores_inner_ports_serve_nobody_without_a_token(stack: Stack, port:
         ("trainer", {"data"}, {"data"}),
         ("exporter", {"data", "resources"}, {"data", "models", "resources"}),
         ("exporter-work", {"data"}, {"data"}),
-        ("exporter-serve", {"models", "resources"}, set()),
+        ("exporter-serve", {"resources"}, set()),
         ("inference", {"models"}, set()),
         ("operator", {"data", "models", "resources"}, {"data", "models", "resources"}),
     ],

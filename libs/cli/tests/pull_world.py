@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,7 +120,7 @@ class PullWorld:
         """Return the device's puller."""
         return Puller(self, told.pop("models", self.store), (self.public,), self.identity, **told)
 
-    def app(self, makes_at_ask: int = 1, seen: Callable[[Request], None] = lambda _: None) -> Starlette:
+    def app(self, makes_at_ask: int = 1, retry_after: str = "7") -> Starlette:
         """The same exporter over HTTP; a grant is there at the n-th time of asking, before that it is being made."""
         asked = dict.fromkeys(self.bundles, 0)
 
@@ -132,7 +131,6 @@ class PullWorld:
             return JSONResponse({"models": told, "next": None if "cursor" in request.query_params else "more"})
 
         async def model(request: Request) -> Response:
-            seen(request)
             try:
                 return JSONResponse((await self.find(request.path_params["model"])).model_dump(mode="json"))
             except Rejected as error:
@@ -144,7 +142,7 @@ class PullWorld:
             name = request.path_params["model"]
             asked[name] += 1
             if asked[name] < makes_at_ask:
-                return Response(status_code=202, headers={"Retry-After": "7"})
+                return Response(status_code=202, headers={"Retry-After": retry_after})
             return Response(await self.grant(name))
 
         base = "/v1/projects/default/models"

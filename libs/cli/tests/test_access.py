@@ -27,7 +27,7 @@ from labelstream.events.base import ACCESS_EVENTS
 from labelstream.events.envelope import Envelope
 from labelstream.jobs.memory import MemoryJobQueue
 from labelstream.model_requests import QUEUE, Answer, ModelRequest, RevokeDevice, write_answer
-from labelstream.protection.sealing import identity_in, recipient_of
+from labelstream.protection.sealing import identity_in, new_identity, recipient_of
 from labelstream.service.health import Health
 from labelstream.streams.memory import MemoryBroker
 from labelstream_cli.access.audit import show_entries
@@ -249,3 +249,13 @@ async def test_a_log_of_which_nothing_was_said_yet_is_empty(place: Place) -> Non
 async def test_the_last_fetch_of_each_device_is_found(place: Place) -> None:
     await heard(place, *LOG, FETCHED.model_copy(update={"resource": "grant of m2"}))
     assert await last_fetches(place) == {"kiosk": 1_790_000_007_000}
+
+
+def test_a_private_key_that_is_given_as_the_public_one_is_neither_sent_nor_shown_again() -> None:
+    private = new_identity()[0]
+    for given in (private, private.lower()):
+        done = CliRunner().invoke(app, ["devices", "add", "kiosk", "--recipient", given])
+        assert done.exit_code == 2
+        assert "age1" in done.output
+        assert given not in done.output
+        assert given[20:40] not in "".join(done.output.split())

@@ -19,7 +19,7 @@ from labelstream.protection.checking import Trust, checked
 from labelstream.protection.pulled import Pulled, arriving
 from labelstream.protection.sealing import new_identity
 from labelstream.protection.signing_keys import new_signing_key
-from labelstream_cli.models.exporter_api import ExporterApi
+from labelstream_cli.models.exporter_api import ExporterApi, Offered
 
 from .pull_world import TOKEN, PullWorld
 
@@ -300,3 +300,26 @@ async def test_a_model_is_found_by_the_beginning_of_its_id(world: PullWorld):
         await api(world, Naps()).find("abcd")
     with pytest.raises(Rejected, match="model-unknown"):
         await api(world, Naps()).find("abc")
+
+
+@pytest.mark.parametrize(
+    ("told", "changes", "rule"),
+    [
+        ("serving", {"project": "harbour"}, r"exporter\.other_model"),
+        ("serving", {"promotion": None}, r"promotion\.missing"),
+        ("abcd1", {"model": "m1"}, r"exporter\.other_model"),
+    ],
+    ids=["another project", "no promotion", "another model"],
+)
+async def test_an_exporter_that_offers_something_else_is_not_believed(
+    world: PullWorld, monkeypatch: pytest.MonkeyPatch, told: str, changes: dict[str, object], rule: str
+):
+    await world.publish("abcd1")
+    find = world.find
+
+    async def other(told: str) -> Offered:
+        return (await find(told)).model_copy(update=changes)
+
+    monkeypatch.setattr(world, "find", other)
+    with pytest.raises(Rejected, match=rule):
+        await api(world, Naps()).find(told)

@@ -12,6 +12,7 @@ from labelstream.events.envelope import Envelope
 from labelstream.events.model import ModelEvent, ModelExported, ModelRefused, ModelWithdrawn
 from labelstream.events.training import Metrics
 from labelstream.exports import (
+    LONGEST_VALID_S,
     Announcement,
     Capability,
     ExportingNote,
@@ -88,6 +89,24 @@ async def test_an_announcement_that_was_not_renewed_lapses_by_the_store_s_clock(
     assert await announcements(blobs) == ()
     await announce(blobs, "one", [ONNX], valid_s=60)
     assert len(await announcements(blobs)) == 1
+
+
+async def test_what_workers_left_that_are_long_gone_is_not_read_again_and_again():
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    blobs = MemoryBlobs(clock=lambda: now)
+    await announce(blobs, "gone", [ONNX], valid_s=60)
+    now += timedelta(seconds=LONGEST_VALID_S + 1)
+    await announce(blobs, "one", [ONNX], valid_s=60)
+    read: list[str] = []
+    get = blobs.get
+
+    async def counted(key: str, most_bytes: int | None = None):
+        read.append(key)
+        return await get(key, most_bytes)
+
+    blobs.get = counted
+    assert [each.worker for each in await announcements(blobs)] == ["one"]
+    assert read == [keys.exporter_worker("one")]
 
 
 async def test_what_is_no_announcement_counts_for_nothing():

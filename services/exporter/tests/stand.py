@@ -130,7 +130,7 @@ class Exporter:
         announced = Announced(self.data, self.options.absent_s, now=lambda: self.now_s)
         desk = Desk(self.queue, Leases(self.data, NAME), self.data)
         looking = Looking(desk, Orders(self.options), announced)
-        editions = Editions(book, voice, looking, publishing, self.options.formats)
+        editions = Editions(book, voice, looking, publishing, self.options)
         exporting = Exporting(
             ledger, book, voice, announced, looking, editions, self.options, now=lambda: self.now_s
         )  # fmt: skip

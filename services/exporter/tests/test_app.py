@@ -60,6 +60,15 @@ async def test_it_answers_the_trainings_of_the_stream(tmp_path, group, exporter)
     assert running.cancelled()
 
 
+async def test_weights_that_a_killed_decider_left_unsealed_are_removed(tmp_path, group, exporter):
+    for name in ("publishing", "twins"):
+        (tmp_path / name / "m1").mkdir(parents=True)
+    buckets = Buckets(Careless(), exporter.models, exporter.resources)
+    with pytest.raises(Misconfigured):
+        await deciding(settings(tmp_path, group), exporter, buckets).run()
+    assert not {"publishing", "twins"} & {path.name for path in tmp_path.iterdir()}
+
+
 async def test_a_store_on_which_two_workers_could_hold_one_lease_is_refused(tmp_path, group, exporter):
     buckets = Buckets(Careless(), exporter.models, exporter.resources)
     with pytest.raises(Misconfigured, match="If-None-Match"):

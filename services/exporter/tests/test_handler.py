@@ -56,6 +56,24 @@ async def test_a_finished_training_becomes_a_job_then_a_model_that_serves(export
         assert FileRef.of(file.key, (await exporter.models.get(file.key)).data) == file
 
 
+@pytest.mark.parametrize(
+    ("found", "allowed", "said"),
+    [
+        ({}, (), [f"refused {ONNX}", "refused all"]),
+        ({"trained_map50_95": 0.004, "map50_95": 0.0}, (), [f"refused {ONNX}", "refused all"]),
+        ({"trained_map50_95": 0.2, "map50_95": 0.2}, (), [f"exported {ONNX}", "promoted by policy"]),
+        ({}, (ONNX,), [f"exported {ONNX}", "promoted by policy"]),
+    ],
+    ids=["nothing is found", "next to nothing", "faint boxes agree", "allowed"],
+)
+async def test_where_the_trained_weights_find_nothing_agreeing_proves_nothing(exporter, found, allowed, said):
+    exporter.told(allow_unproven=allowed)
+    await exporter.train("t1")
+    await exporter.answered(disagreeing(boxes=0, **found))
+    assert exporter.said() == said
+    assert [each.rule for each in exporter.of(ModelRefused)][:1] == ["export.unproven"] * said[0].startswith("refused")
+
+
 async def test_a_model_s_key_lies_sealed_beside_the_public_files(exporter):
     await exporter.train("t1")
     await exporter.answered()

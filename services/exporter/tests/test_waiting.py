@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.domain import export_job_id
 from exporter.exporting.announced import LOOK_EVERY_S
 from exporter.exporting.looking import ABSENT_LOOK_EVERY_S
 from labelstream import keys
@@ -255,6 +256,43 @@ async def test_a_new_edition_lacks_nothing_that_the_one_before_has(three):
     assert (refused.format, refused.rule) == (ENGINE, "export.edition_incomplete")
     assert ONNX in refused.reason
     assert len(three.of(ModelExported)) == 1
+
+
+async def test_a_format_of_an_earlier_edition_that_was_made_again_goes_out_only_if_it_agrees(three):
+    async def made_otherwise(attempt):
+        left = await disagreeing(unmatched=9)(attempt)
+        return left.model_copy(update={"artifact": await attempt.put("other", b"other weights")})
+
+    await three.answered()
+    again = keys.job("default", export_job_id("default", three.finished[0], ONNX), "")
+    for key in [each.key async for each in three.data.list(again)]:
+        await three.data.delete(key)
+    await three.there(ONNX, OPENVINO, ENGINE)
+    await three.answered()
+    await three.work(made_otherwise, ONNX)
+    await (await three.started()).tick()
+    (refused,) = three.of(ModelRefused)
+    assert (refused.format, refused.rule) == (ENGINE, "export.edition_incomplete")
+    assert f"{ONNX} (9 of 9 boxes have no partner)" in refused.reason
+    assert len(three.of(ModelExported)) == 1
+
+
+async def test_weights_that_are_withdrawn_while_an_edition_is_sealed_get_none(three):
+    await three.answered()
+    await three.there(ENGINE, worker="gpu")
+    decider = await three.started()
+    await decider.tick()
+    await three.work(export, ENGINE)
+    (exported,), upload = three.of(ModelExported), three.models.upload
+
+    async def withdrawn_meanwhile(path, key):
+        if not three.of(ModelWithdrawn):
+            await decider.exporting.voice.say(ModelWithdrawn(model=exported.model, reason="bad"), "default")
+        return await upload(path, key)
+
+    three.models.upload = withdrawn_meanwhile
+    await ticked(three, decider, 2)
+    assert three.said()[2:] == ["withdrawn"]
 
 
 async def test_nothing_is_added_to_weights_that_were_withdrawn(three):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from labelstream import keys
@@ -281,6 +283,23 @@ async def test_a_cached_bundle_that_was_damaged_is_fetched_again(world, red_pict
     async with world.replica() as client:
         assert isinstance(await world.heard(), ModelActivated)
         assert await serving(client, red_picture) == "m1"
+
+
+async def test_an_older_bundle_in_the_place_of_the_promoted_one_is_not_served(world, red_picture) -> None:
+    shelf = world.directory / "state" / "models" / "default"
+    await world.promote("m1", 1)
+    async with world.replica():
+        await world.heard()
+    shutil.copytree(shelf / "1", world.directory / "kept")
+    await world.promote("m2", 2)
+    async with world.replica():
+        assert (await world.heard()).model == "m1"  # from the disk
+        assert (await world.heard()).model == "m2"
+    shutil.rmtree(shelf / "2")
+    shutil.copytree(world.directory / "kept", shelf / "2")  # signed by us, and its grant is this device's
+    async with world.replica() as client:
+        assert isinstance(await world.heard(), ModelActivated)
+        assert await serving(client, red_picture) == "m2"
 
 
 async def test_bytes_that_are_no_event_are_passed_over(world, red_picture) -> None:

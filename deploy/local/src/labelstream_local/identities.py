@@ -37,6 +37,6 @@ IDENTITIES = (
     Identity("trainer", _may_use(DATA)),
     Identity("exporter", (*_may_use(DATA), *_may_write(MODELS), *_may_use(RESOURCES))),
     Identity("exporter-work", _may_use(DATA)),
-    Identity("exporter-serve", (*_may_read(RESOURCES), *_may_read(MODELS), *_may_use(UPLOADS))),
+    Identity("exporter-serve", (*_may_read(RESOURCES), *_may_use(UPLOADS))),
     Identity("inference", _may_read(MODELS)),
 )

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from labelstream.values import Sha256, Value, sha256_hex
 
+MOST_GRANT_DAYS = 36_500  # beyond that lie dates that no clock can tell
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
@@ -36,7 +37,9 @@ class Device(Value):
     recipient: str = Field(description="its age public key, or a plugin's; the private one never leaves the device")
     token_sha256: Sha256 = Field(description="of the token that it shows to the API")
     projects: tuple[str, ...] | None = Field(None, description="whose models it may have; null: of every project")
-    grant_days: float | None = Field(None, gt=0, description="its grants end after so long; null: never")
+    grant_days: float | None = Field(
+        None, gt=0, le=MOST_GRANT_DAYS, description="its grants end after so long; null: never"
+    )
     added_ms: int = 0
     added_by: str = ""
     revoked: Revoked = None

@@ -18,6 +18,8 @@ from labelstream.formats import Format
 from labelstream.models import ModelBook
 from labelstream.values import Value
 
+LONGEST_VALID_S = 3600.0  # of an announcement; what a worker left that is gone is not read for ever
+
 
 class Capability(Value):
     """A kind of format that a worker can build."""
@@ -73,11 +75,14 @@ async def announcements(blobs: Blobs) -> tuple[Announcement, ...]:
     """
     found: list[Announcement] = []
     async for info in blobs.list(keys.exporter_worker("").removesuffix(".json")):
+        age = info.store_time - info.modified
+        if age > timedelta(seconds=LONGEST_VALID_S):
+            continue
         try:
             said = Announcement.model_validate_json((await blobs.get(info.key)).data)
         except (BlobNotFound, ValidationError):
             continue
-        if info.store_time - info.modified < timedelta(seconds=said.valid_s):
+        if age < timedelta(seconds=said.valid_s):
             found.append(said)
     return tuple(sorted(found, key=lambda said: said.worker))
 

@@ -29,10 +29,13 @@ class Promote(Value):
 
 
 class Rollback(Value):
-    """Let the model serve again that served before, or an older one: a new promotion."""
+    """Let a model serve again that served once: a new promotion.
+
+    Who asks names it (`champions.served_before` finds the one before), so that a request that comes twice goes back once.
+    """
 
     ask: Literal["rollback"] = "rollback"
-    to: str | None = Field(None, description="a model that served once; null: the one before")
+    to: str
 
 
 class Withdraw(Value):

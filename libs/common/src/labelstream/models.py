@@ -50,12 +50,15 @@ class ModelBook:
     models: dict[str, ModelState] = field(default_factory=dict)
     promotions: dict[str, list[Promotion]] = field(default_factory=dict)  # by project, oldest first
     refusals: dict[str, list[Refusal]] = field(default_factory=dict)  # by training job, oldest first
+    _by_job: dict[str, list[ModelState]] = field(default_factory=dict)  # models by training job, oldest first
 
     def fold(self, offset: int, envelope: Envelope) -> None:
         """Take one event of `model-events` into account."""
         match envelope.event:
             case ModelExported() as event:
-                self.models[event.model] = ModelState(envelope.project, event, envelope, offset)
+                state = ModelState(envelope.project, event, envelope, offset)
+                self.models[event.model] = state
+                self._by_job.setdefault(event.job, []).append(state)
             case ModelRefused() as event:
                 refusal = Refusal(envelope.project, event, envelope.time_ms)
                 self.refusals.setdefault(event.job, []).append(refusal)
@@ -83,8 +86,7 @@ class ModelBook:
 
     def editions(self, job: str) -> list[ModelState]:
         """Return the models that hold one training's weights, the first edition first."""
-        found = [state for state in self.models.values() if state.exported.job == job]
-        return sorted(found, key=lambda state: state.exported.edition)
+        return sorted(self._by_job.get(job, ()), key=lambda state: state.exported.edition)
 
     def refused_formats(self, job: str) -> set[str]:
         """Return the formats of a training that were refused."""

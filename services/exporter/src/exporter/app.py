@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ from labelstream.streams.ports import Broker
 from labelstream.streams.rabbitmq import RabbitBroker
 
 STORE = "object store"
+PUBLISHING, TWINS = "publishing", "twins"  # below the state folder; weights lie there unsealed for a moment
 
 
 @dataclass(frozen=True)
@@ -124,13 +126,13 @@ class Deciding:
             resources=buckets.resources,
             signing_key=own.signing_key,
             vault_recipient=vault.recipient,
-            scratch=settings.state_dir / "publishing",
+            scratch=settings.state_dir / PUBLISHING,
             health=health,
         )
         desk = Desk(queue, Leases(buckets.data, NAME, own.lease_s), buckets.data, grace_s=own.lease_s)
         announced = Announced(buckets.data, own.absent_s)
         looking = Looking(desk, Orders(own), announced)
-        editions = Editions(book, voice, looking, publishing, own.formats)
+        editions = Editions(book, voice, looking, publishing, own)
         exporting = Exporting(ledger, book, voice, announced, looking, editions, own)
         twins = Twins(
             finds=LeftByWorkers(desk, ledger.training),
@@ -140,7 +142,7 @@ class Deciding:
             resources=buckets.resources,
             say=say,
             legacy_key=own.legacy_key,
-            scratch=settings.state_dir / "twins",
+            scratch=settings.state_dir / TWINS,
         )
         handlers: Mapping[type[Any], Handler] = {
             Promote: Promotes(promoting),
@@ -161,6 +163,8 @@ class Deciding:
         own, health = self.settings.exporter, self.health
         enrolled = read_devices(own.devices) if own.devices else []
         note = ExportingNote(formats=own.formats, wait_h=own.wait_h)
+        for left_by_the_killed in (PUBLISHING, TWINS):
+            await asyncio.to_thread(shutil.rmtree, self.settings.state_dir / left_by_the_killed, ignore_errors=True)
         try:
             await patiently(health, STORE, lambda: probe_conditional_writes(self.data))
             await self.models_journal.open()

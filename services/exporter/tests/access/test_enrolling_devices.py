@@ -49,6 +49,14 @@ async def test_a_key_of_a_plugin_that_the_exporter_lacks_is_refused_by_the_plugi
     assert "age-plugin-nowhere" in f"{answer.reason} {answer.hint}"
 
 
+@pytest.mark.parametrize("days", [0, 1e12, float("inf")])
+async def test_grants_that_end_on_no_date_are_refused(world: World, days: float) -> None:
+    answer = await world.ask(AddDevice(device=KIOSK.model_copy(update={"grant_days": days})))
+    assert (answer.outcome, answer.rule) == ("refused", "request.unreadable")
+    assert "grant_days" in answer.reason
+    assert not everything(world.resources)
+
+
 async def test_a_name_that_is_there_is_refused_unless_it_is_to_be_replaced(world: World) -> None:
     await world.ask(AddDevice(device=KIOSK))
     other = device("kiosk", new_identity()[0])

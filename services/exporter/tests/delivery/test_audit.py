@@ -105,6 +105,16 @@ async def test_what_was_counted_is_said_before_the_end(world):
     assert (entry.name, entry.rule, entry.times) == ("ada", "password-wrong", 2)
 
 
+def test_whoever_floods_the_counts_hides_nobodys_name():
+    refusals = Refusals()
+    for number in range(2 * MOST_KINDS):
+        refusals.count(NOBODY, "token-unknown", "", f"address {number}", "default")
+    for number in range(3):
+        refusals.count(Who("user", "ada"), "password-wrong", "", f"address {number}", "default")
+    (ada,) = [event for event, _ in refusals.taken() if event.name == "ada"]
+    assert (ada.rule, ada.times) == ("password-wrong", 3)
+
+
 def test_what_can_be_told_apart_has_an_end():
     refusals = Refusals()
     for number in range(3 * MOST_KINDS):

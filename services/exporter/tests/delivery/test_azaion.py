@@ -81,7 +81,10 @@ async def test_the_token_of_our_own_login_holds_no_address(client):
     assert "email" not in jwt.decode(answer.json()["token"], options={"verify_signature": False})
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"email": 5}', b"[" * 60_000], ids=len)
+HALVES = [b'{"email": "\\ud800", "password": "x"}', b'{"email": "a@b.c", "password": "\\ud800"}']  # of a surrogate
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"email": 5}', b"[" * 60_000, *HALVES], ids=len)
 async def test_a_login_that_can_not_be_read_is_a_problem(client, body):
     answer = await client.post("/login", content=body)
     assert (answer.status_code, answer.json()["title"]) == (400, "request-malformed")
@@ -205,3 +208,9 @@ async def test_an_upload_is_not_confirmed_while_the_audit_log_is_away(world, cli
     world.broker.away = True
     answer = await client.post("/resources/words", headers=me, files=PLAIN_FORM)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert [info async for info in world.uploads.list("")] == []  # nor is it stored: nothing lies there unsaid
+
+
+async def test_a_folder_may_begin_with_get(client, me):
+    large = {"file": ("words.txt", b"x" * 200_000)}
+    assert (await client.post("/resources/getaway", headers=me, files=large)).status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -113,6 +114,21 @@ async def test_a_token_ends_with_the_access_and_with_the_password(world, client)
     assert (await client.get(LIST, headers=bearing(token))).json()["title"] == "user-revoked"
     await world.add(user(password="another", added_ms=int(time.time() * 1000) + 5000))
     assert (await client.get(LIST, headers=bearing(token))).json()["title"] == "token-bad"
+
+
+async def test_a_token_ends_with_the_password_however_clocks_differ(world, client):
+    """Who knows the old password may log in until the new record is read; what they got then must not outlast it."""
+    await world.add(user(added_ms=1))
+    token = (await client.post("/v1/login", json=RIGHT)).json()["token"]
+    assert (await client.get(LIST, headers=bearing(token))).status_code == 200
+    await world.add(user(password="another", added_ms=2))  # long before the token was given, by this clock
+    assert (await client.get(LIST, headers=bearing(token))).json()["title"] == "token-bad"
+
+
+async def test_a_password_that_is_no_text_is_wrong(client):
+    half = json.dumps({**RIGHT, "password": "\ud800"})  # of a surrogate
+    answer = await client.post("/v1/login", content=half, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["title"]) == (401, "password-wrong")
 
 
 async def test_a_token_that_has_expired_is_refused(world, client):

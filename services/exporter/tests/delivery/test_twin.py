@@ -90,8 +90,9 @@ class Decider:
 
     async def export(self, model: str = "m1", plain: bytes = ONNX) -> ModelExported:
         """Have a model built and published, and hear of it."""
-        await self.build(model, plain, AGREES)
-        reference = ArtifactRef(**HOW, big_part=a_file("big"), sealed_sha256="0" * 64, agreement=AGREES)
+        built = await self.build(model, plain, AGREES)
+        sealed = {"big_part": a_file("big"), "sealed_sha256": "0" * 64, "plain_sha256": built.sha256}
+        reference = ArtifactRef(**HOW, **sealed, agreement=AGREES)
         event = exported(model).model_copy(update={"artifacts": (reference,)})
         self.book.fold(0, Envelope.of(event, source="exporter", answers=model, project="default"))
         return event
@@ -250,8 +251,8 @@ async def test_an_artifact_that_was_changed_since_is_refused(client, decider):
 async def test_what_was_left_by_another_export_is_refused(client, decider):
     real = decider.book.models["m1"]
     (reference,) = real.exported.artifacts
-    better = reference.model_copy(update={"agreement": AGREES.model_copy(update={"max_box_px": 0.5})})
-    real.exported = real.exported.model_copy(update={"artifacts": (better,)})
+    another = reference.model_copy(update={"plain_sha256": "1" * 64})
+    real.exported = real.exported.model_copy(update={"artifacts": (another,)})
     with pytest.raises(Rejected, match=r"twin.other_content"):
         await decider.write()
 

@@ -139,7 +139,7 @@ class Bench:
 
     def work(self, keep_datasets: int = 2) -> ExportWork:
         scratch = Scratch(self.folder, keep_datasets)
-        return ExportWork(self.blobs, self.health, scratch, "w1", export=self.engine)
+        return ExportWork(self.blobs, self.health, scratch, "w1", export=self.engine, room_pause_s=0)
 
     async def job(self, format_name: str, job: str, **changes: object) -> Job:
         wanted = Format.parse(format_name)

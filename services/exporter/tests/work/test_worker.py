@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+from dataclasses import replace
+
 import pytest
 
 from exporter.engine.process import EngineFailedError
 from exporter.work.choosing import proof_rows
 from labelstream import keys
+from labelstream.blobs.leases import Leases
 from labelstream.errors import Misconfigured, Rejected
 from labelstream.events.batch import Rewritten
-from labelstream.jobs.worker import TryAgain
+from labelstream.jobs.desk import MAX_FAILURES
+from labelstream.jobs.memory import MemoryJobQueue
+from labelstream.jobs.worker import LEASE, Attempt, TryAgain, Worker
 from labelstream.values import FileRef, sha256_file
 from labelstream_datasets.archives.contents import without
 from labelstream_datasets.archives.erased import Erasure
 from labelstream_datasets.manifest import Manifest
 
-from .bench import AGREES, PROJECT, Bench, by_digest, digest, picture, shapes
+from .bench import AGREES, PROJECT, Bench, Engine, by_digest, digest, picture, shapes
 
 TEST, TRAIN = range(12), range(20, 28)
 
@@ -182,7 +189,7 @@ async def test_labels_are_not_fetched_from_more_archives_than_are_small_enough(b
 
 @pytest.mark.parametrize(
     ("rule", "raised"),
-    [("engine-died", TryAgain), ("format-unbuildable", Rejected)],
+    [("engine-died", TryAgain), ("engine-error", TryAgain), ("format-unbuildable", Rejected)],
 )
 async def test_an_engine_that_died_is_tried_again_and_one_that_can_t_is_not(bench, rule, raised):
     async def fail(_spec):
@@ -192,6 +199,48 @@ async def test_an_engine_that_died_is_tried_again_and_one_that_can_t_is_not(benc
     with pytest.raises(raised, match="it went wrong"):
         await bench.exported()
     assert list((bench.folder / "jobs").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EngineFailedError("disk-full", "no room", "log"),
+        OSError(errno.ENOSPC, "no room"),
+        Rejected("disk.full", "no room", "Make some."),
+    ],
+)
+async def test_a_full_disk_is_no_verdict_on_a_format_and_never_counts_as_a_failure(bench, error):
+    async def fail(_spec):
+        raise error
+
+    bench.engine = fail
+    leases = Leases(bench.blobs, "w1")
+    worker = Worker("q", MemoryJobQueue(), leases, bench.blobs, bench.health, bench.work().do)
+    job = await bench.job("onnx-fp32", "job")
+    for _ in range(MAX_FAILURES + 1):
+        await worker.queue.put("q", job)
+        await worker._work(await worker.queue.take("q", wait_s=0))
+    lease = await leases.look(keys.job(PROJECT, "job", LEASE))
+    assert (lease.state, lease.failures) == ("released", 1)
+    assert "no room" in bench.health.report()["degraded"]["disk"]
+    bench.engine = Engine()
+    await bench.exported()
+    assert bench.health.report()["degraded"] == {}
+
+
+async def test_an_engine_that_hangs_is_ended_and_holds_nothing_else_up(bench):
+    ended = asyncio.Event()
+
+    async def hang(_spec):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    bench.engine = hang
+    with pytest.raises(Rejected, match="not built and proved within"):
+        await replace(bench.work(), limit_s=0.01).do(Attempt(await bench.job("onnx-fp32", "job"), 1, bench.blobs, bench.health))
+    assert ended.is_set()
 
 
 async def test_weights_that_are_others_by_now_are_refused(bench):

@@ -67,7 +67,7 @@ class Activator:
         try:
             directory = await self.deliveries.fetch(statement, promotion)
             grant = self.shelf.grant(statement.project, statement.number)
-            model = await asyncio.to_thread(self.loader.load, directory, grant, statement.number)
+            model = await asyncio.to_thread(self.loader.load, directory, grant, statement)
         except Rejected:
             self.shelf.discard(statement.project, statement.number)
             raise
@@ -91,7 +91,7 @@ class Activator:
             )
             grant = self.shelf.grant(project, statement.number)
             directory = self.shelf.bundle(project, statement.number)
-            model = await asyncio.to_thread(self.loader.load, directory, grant, statement.number)
+            model = await asyncio.to_thread(self.loader.load, directory, grant, statement)
         except Rejected:
             self.shelf.discard(project, promotion.number)
             raise

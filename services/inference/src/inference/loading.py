@@ -14,6 +14,7 @@ from labelstream.bundle import Artifact, GrantContent, Manifest
 from labelstream.errors import Rejected
 from labelstream.protection.bundling import verify_bundle
 from labelstream.protection.grants import check_grant, open_grant
+from labelstream.protection.promotions import PromotionStatement
 
 RUN_HERE = ("float32-nchw-rgb-0-1", "raw-yolo")  # what goes into a graph and comes out
 
@@ -33,19 +34,25 @@ class Loader:
         check_grant(content, model=model, project=project)
         return content
 
-    def load(self, directory: Path, grant: bytes, promotion: int) -> ServingModel:
+    def load(self, directory: Path, grant: bytes, promoted: PromotionStatement) -> ServingModel:
         """Return the model that lies sealed in `directory`; what is opened stays in memory.
 
-        Raises Rejected when the bundle is not what was signed, does not open, or gives other answers.
+        Raises Rejected when the bundle is not what was signed and promoted, does not open, or gives other answers.
         """
         verified = verify_bundle(directory, self.trusted_keys)
         manifest = verified.manifest
+        if verified.manifest_sha256 != promoted.manifest_sha256:  # an older bundle of ours, put in its place
+            raise Rejected(
+                "model.manifest_differs",
+                f"here lies {manifest.model}, and not what promotion {promoted.number} of {promoted.model} names",
+                "Somebody exchanged it on the disk; it is fetched again.",
+            )
         content = self.open_grant(grant, model=manifest.model, project=manifest.project)
         artifact = self._choose(manifest)
         opened = verified.open(content.identity, [artifact.name])
         engine = self.engines[artifact.format](manifest, artifact.name, opened.artifacts[artifact.name])
         check_golden(engine, manifest, artifact, opened.golden, self.decode)
-        return ServingModel(manifest, promotion, engine)
+        return ServingModel(manifest, promoted.number, engine)
 
     def _choose(self, manifest: Manifest) -> Artifact:
         """Return the first artifact that an engine of ours runs; the exporter's settings say which comes first."""

@@ -8,10 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from labelstream.access import Device
+from labelstream.access import MOST_GRANT_DAYS, Device
 from labelstream.model_requests import AddDevice, Answer, ModelRequest
 from labelstream.values import sha256_hex
-from labelstream_cli.access.options import DeviceName, Projects, Replace, checked_name, checked_projects, project_of
+from labelstream_cli.access.options import (
+    DeviceName,
+    Projects,
+    Replace,
+    checked_name,
+    checked_projects,
+    checked_recipient,
+    project_of,
+)
 from labelstream_cli.access.secret_files import new_token, write_secret
 from labelstream_cli.jobs.options import Url
 from labelstream_cli.jobs.place import Place, Where, at_place
@@ -23,7 +31,10 @@ Recipient = Annotated[
     str, typer.Option(metavar="age1…", help="Its public key, as `labelstream devices new-key` or a plugin printed it.")
 ]
 GrantDays = Annotated[
-    float | None, typer.Option(min=0.001, metavar="N", help="Its grants end after so many days. Default: never.")
+    float | None,
+    typer.Option(
+        min=0.001, max=MOST_GRANT_DAYS, metavar="N", help="Its grants end after so many days. Default: never."
+    ),
 ]
 TokenFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write the token there, for you alone, instead of showing it.")
@@ -57,7 +68,7 @@ def add_device(  # noqa: PLR0913 -- typer makes an option of each
     token = new_token()
     device = Device(
         name=checked_name(name),
-        recipient=recipient.strip(),
+        recipient=checked_recipient(recipient),
         token_sha256=sha256_hex(token.encode()),
         projects=checked_projects(projects),
         grant_days=grant_days,

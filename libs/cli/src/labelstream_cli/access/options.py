@@ -37,6 +37,17 @@ def checked_projects(projects: list[str] | None) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(checked_name(project) for project in projects)) if projects else None
 
 
+def checked_recipient(recipient: str) -> str:
+    """Return what looks like a public key; the exporter tries it. Raises typer.BadParameter, which repeats nothing."""
+    if re.fullmatch(r"age1[0-9a-z]+", recipient.strip()) is None:
+        raise typer.BadParameter(
+            "what was given is no public key: one begins age1, in small letters and digits. If it was the private one, "
+            "make another with `labelstream devices new-key`: this one stands in your shell's history now.",
+            param_hint="--recipient",
+        )
+    return recipient.strip()
+
+
 def project_of(record: Device | User) -> str:
     """Return the project under which it is asked for: an answer has to lie somewhere."""
     return record.projects[0] if record.projects else ANY

@@ -59,8 +59,8 @@ class ExporterApi:
         """Return the model that serves, or the one whose id is or begins with `told`."""
         response = await self._get(f"models/{told}")
         if response.status_code == HTTPStatus.NOT_FOUND and told != SERVING and len(told) >= _LEAST_OF_AN_ID:
-            return await self._beginning_with(told, response)
-        return _read(Offered, response)
+            return self._checked(told, await self._beginning_with(told, response))
+        return self._checked(told, _read(Offered, response))
 
     async def grant(self, model: str) -> bytes:
         """Return the device's sealed grant of a model; it is made when it is first asked for."""
@@ -68,6 +68,17 @@ class ExporterApi:
         if response.status_code != HTTPStatus.OK:
             raise _refused(response)
         return response.content
+
+    def _checked(self, told: str, offered: Offered) -> Offered:
+        """Return what is offered, if it is what was asked for: the API signs nothing, so it is not believed either."""
+        is_it = told == SERVING or offered.model.startswith(told)
+        if offered.project != self.project or not is_it:
+            reason = f"asked for {self.project}/{told}, {WHAT} offers {offered.project}/{offered.model}"
+            raise Rejected("exporter.other_model", reason, "Ask those who run the exporter")
+        if told == SERVING and offered.promotion is None:
+            reason = f"{WHAT} says that {offered.model} serves, without the signed promotion that says so"
+            raise Rejected("promotion.missing", reason, "Ask those who run the exporter")
+        return offered
 
     async def _beginning_with(self, told: str, unknown: httpx.Response) -> Offered:
         found: list[Offered] = []

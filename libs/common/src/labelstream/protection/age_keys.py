@@ -115,6 +115,8 @@ def _native_recipient(text: str) -> Any | None:
 
 
 def _plugin_recipient(text: str) -> Any:
+    if not text.strip().startswith("age1"):  # somebody may have given the private key: it is repeated nowhere
+        raise Rejected("seal.bad_recipient", "what was given is no age public key", "A public key begins age1")
     try:
         return pyrage.plugin.Recipient.from_str(text.strip())
     except pyrage.RecipientError as error:

@@ -25,7 +25,7 @@ def seal_legacy(plain: bytes, key: str, *, iv: bytes | None = None) -> bytes:
     """Protect `plain` in the legacy form; `iv` is fresh unless a known answer is being checked."""
     iv = os.urandom(IV) if iv is None else iv
     padder = PKCS7(BLOCK_BITS).padder()
-    encryptor = _cipher(key, iv).encryptor()
+    encryptor = cipher(derived(key), iv).encryptor()
     return iv + encryptor.update(padder.update(plain) + padder.finalize()) + encryptor.finalize()
 
 
@@ -33,7 +33,7 @@ def open_legacy(protected: bytes, key: str) -> bytes:
     """Return what was protected. Raises Rejected when length or padding are wrong; see above what that misses."""
     if len(protected) < 2 * IV or len(protected) % IV:
         raise Rejected("legacy.truncated", f"{len(protected)} bytes are no whole legacy file", "Fetch it again")
-    decryptor = _cipher(key, protected[:IV]).decryptor()
+    decryptor = cipher(derived(key), protected[:IV]).decryptor()
     unpadder = PKCS7(BLOCK_BITS).unpadder()
     padded = decryptor.update(protected[IV:]) + decryptor.finalize()
     try:
@@ -50,7 +50,13 @@ def split_legacy(protected: bytes) -> Parts:
     return Parts(protected[:cut], protected[cut:])
 
 
-def _cipher(key: str, iv: bytes) -> Cipher[modes.CBC]:
+def derived(key: str) -> bytes:
+    """Return the AES-256 key that a key string stands for. Raises Misconfigured."""
     if not key:
         raise Misconfigured("the legacy form needs a key string; it has no default")
-    return Cipher(algorithms.AES256(hashlib.sha256(key.encode()).digest()), modes.CBC(iv))
+    return hashlib.sha256(key.encode()).digest()
+
+
+def cipher(key: bytes, iv: bytes) -> Cipher[modes.CBC]:
+    """Return AES-256-CBC with a derived key."""
+    return Cipher(algorithms.AES256(key), modes.CBC(iv))

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Protocol
 
 import pyrage
 
 from labelstream.errors import Rejected
 from labelstream.protection import age_keys
 from labelstream.protection.age_keys import check_recipient, identities_in, identity_in, new_identity, recipient_of
+from labelstream.protection.blocks import Blocks, Sink, Source, reading, writing
 
 __all__ = [
     "AGE_MAGIC",
+    "NONCE",
     "NotForUs",
     "Sink",
     "Source",
@@ -34,26 +35,7 @@ __all__ = [
 ]
 
 AGE_MAGIC = b"age-encryption.org/v1\n"
-
-
-class Source(Protocol):
-    """What can be read in pieces."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return up to `size` bytes; none at the end."""
-        ...
-
-
-class Sink(Protocol):
-    """What can be written in pieces."""
-
-    def write(self, data: bytes, /) -> int:
-        """Take `data`."""
-        ...
-
-    def flush(self) -> None:
-        """Pass on what was taken."""
-        ...
+NONCE = 16  # bytes behind the header
 
 
 class NotForUs(Rejected):
@@ -75,7 +57,8 @@ def seal_stream(plain: Source, sealed: Sink, recipients: Sequence[str]) -> None:
     """Seal a stream of any size in constant memory. Raises Rejected."""
     keys = age_keys.recipients(recipients)
     try:
-        pyrage.encrypt_io(plain, sealed, keys)
+        with writing(sealed) as sink:
+            pyrage.encrypt_io(reading(Blocks(plain)), sink, keys)
     except pyrage.EncryptError as error:
         raise Rejected(
             "seal.not_sealed", f"a public key can't be sealed to: {error}", "See what its plugin says of it"
@@ -95,13 +78,15 @@ def open_stream(sealed: Source, plain: Sink, identity: str) -> None:
     What was written to `plain` before an error is authentic but incomplete: throw it away.
     """
     keys = age_keys.identities(identity)
-    start = _Replayed(sealed)
-    if not start.is_age():
+    blocks = Blocks(sealed)
+    source = reading(blocks)
+    if source.peek(len(AGE_MAGIC))[: len(AGE_MAGIC)] != AGE_MAGIC:
         raise Tampered("seal.damaged", "this is not an age file", "Fetch it again")
     try:
-        pyrage.decrypt_io(start, plain, keys)
+        with writing(plain) as sink:
+            pyrage.decrypt_io(source, sink, keys)
     except pyrage.DecryptError as error:  # raised before the first byte of the body is read
-        if start.ended:
+        if blocks.ended and not _has_whole_header(blocks.first):
             raise Tampered("seal.damaged", f"the age header is cut off: {error}", "Fetch it again") from error
         raise NotForUs(
             "seal.wrong_key",
@@ -114,23 +99,8 @@ def open_stream(sealed: Source, plain: Sink, identity: str) -> None:
         raise Tampered("seal.damaged", f"the sealed bytes are cut off or changed: {error}", "Fetch it again") from error
 
 
-class _Replayed:
-    """A source whose first bytes were looked at."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._seen = source.read(len(AGE_MAGIC))
-        self.ended = False
-
-    def is_age(self) -> bool:
-        """Say whether it begins like an age file."""
-        return self._seen == AGE_MAGIC
-
-    def read(self, size: int = -1) -> bytes:
-        """Read what was looked at, then the rest."""
-        if self._seen:
-            data, self._seen = self._seen, b""  # shorter than any block that is asked for
-        else:
-            data = self._source.read(size)
-        self.ended = not data
-        return data
+def _has_whole_header(start: bytes) -> bool:
+    """Say whether the beginning of a file holds its header, and the nonce behind it."""
+    footer = start.find(b"\n--- ")
+    end = start.find(b"\n", footer + 1) + 1
+    return footer >= 0 and end > 0 and len(start) >= end + NONCE

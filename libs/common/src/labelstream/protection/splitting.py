@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from labelstream.protection.measuring import BLOCK
-from labelstream.protection.sealing import AGE_MAGIC, Tampered
+from labelstream.protection.sealing import AGE_MAGIC, NONCE, Tampered
 
-NONCE = 16
 FIRST_CHUNK = (64 << 10) + 16  # 64 KiB and its tag
 MAX_HEADER = 1 << 20  # some 7,000 recipients
 

@@ -99,6 +99,7 @@ async def _fields(request: Request) -> dict[str, Any]:
     """Return the fields of a JSON body by plain names. Raises Problem."""
     try:
         body = json.loads(await request.body())
+        json.dumps(body, ensure_ascii=False).encode()  # half a surrogate is JSON, and no text: nothing is made of it
     except (ValueError, RecursionError):
         raise _malformed("the body is not JSON") from None
     if not isinstance(body, dict):

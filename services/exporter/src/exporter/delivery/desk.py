@@ -41,7 +41,7 @@ class Desk:
     async def log_in(self, email: str, password: str, address: str, *, with_email: bool = False) -> str:
         """Return a token for who has this password."""
         user = await self.login.user(email, password, address)
-        return self.tokens.issue(user.name, email=email if with_email else None)
+        return self.tokens.issue(user.name, since_ms=user.added_ms, email=email if with_email else None)
 
     async def grant(self, project: str, model: str, caller: Caller, address: str) -> bytes | None:
         """Return a device's grant of a model; None while it is being made."""

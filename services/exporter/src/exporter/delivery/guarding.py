@@ -32,7 +32,7 @@ class Bounds(Settings):
 
     def most_bytes(self, path: str) -> int:
         """Return how large the body of a request for a path may be."""
-        is_upload = path.startswith(UPLOADS) and not path.startswith(f"{UPLOADS}get")
+        is_upload = path.startswith(UPLOADS) and not path.startswith(f"{UPLOADS}get/")
         return self.most_upload_bytes + FORM_OVERHEAD if is_upload else MOST_BYTES
 
 

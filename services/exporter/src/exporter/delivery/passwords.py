@@ -47,7 +47,7 @@ class Passwords:
     def _verify(self, password_hash: str | None, password: str) -> bool:
         try:
             return self._hasher.verify(password_hash or self._of_nobody, password) and password_hash is not None
-        except (VerificationError, InvalidHashError):
+        except (VerificationError, InvalidHashError, UnicodeEncodeError):  # the last: it is no text, and nobody's
             return False
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from exporter.delivery.problems import NOBODY, Who
+from exporter.delivery.problems import Who
 from labelstream.events.access import AccessRefused
 
-MOST_KINDS = 200  # told apart at once; what comes beyond is counted by its rule alone
+MOST_KINDS = 200  # told apart at once; what comes beyond is counted by name and rule alone: names are those we know
 LONGEST = 200  # letters of what was asked for
 
 
@@ -31,7 +31,7 @@ class Refusals:
         """Count one."""
         kind = _Kind(who, rule, resource[:LONGEST], address, project)
         if kind not in self._times and len(self._times) >= MOST_KINDS:
-            kind = _Kind(NOBODY, rule, "", "", project)
+            kind = _Kind(who, rule, "", "", project)
         self._times[kind] += 1
 
     def taken(self) -> list[tuple[AccessRefused, str]]:

@@ -71,7 +71,6 @@ class Resources:
         if await read_record(self.resources, folder, upload.name) is not None:
             detail = f"{folder}/{upload.name} is the legacy form of a model"
             raise Problem(409, "name-taken", detail, "Choose another name.")
-        await self.uploads.put(upload_key(folder, upload.name), upload.content)
         digest = sha256_hex(upload.content)
         stored = ResourceStored(
             name=caller.who.name,
@@ -80,7 +79,8 @@ class Resources:
             size_bytes=len(upload.content),
             address=self.desk.addresses.hashed(address),
         )
-        await self.desk.audit.say(stored, self.desk.project)
+        await self.desk.audit.say(stored, self.desk.project)  # before it is so: nothing lies there that was not said
+        await self.uploads.put(upload_key(folder, upload.name), upload.content)
         return digest
 
     def _email(self, user: User, email: str | None) -> str:

@@ -29,7 +29,7 @@ class Claims:
     """What a token says."""
 
     user: str
-    issued_s: int
+    since_ms: int  # when the record was written that it was given for: another password or right ends it
     email: str | None = None  # as it was typed; only in tokens of the documented login, whose files are made from it
 
 
@@ -63,10 +63,11 @@ class Tokens:
     audience: str
     lasting_s: float
 
-    def issue(self, user: str, *, email: str | None = None, now_s: float | None = None) -> str:
-        """Return a token for a person."""
+    def issue(self, user: str, *, since_ms: int = 0, email: str | None = None, now_s: float | None = None) -> str:
+        """Return a token for a person, whose record was written at `since_ms`."""
         now = int(time.time() if now_s is None else now_s)
         claims = {"iss": self.issuer, "aud": self.audience, "sub": user, "iat": now, "exp": now + int(self.lasting_s)}
+        claims["since"] = since_ms
         if email is not None:
             claims["email"] = email
         return jwt.encode(claims, self.keys.signing, ALGORITHM, {"kid": self.keys.signing_id})
@@ -91,7 +92,7 @@ class Tokens:
         except jwt.PyJWTError:
             raise BadToken("it is not a valid token of this API") from None
         email = claims.get("email")
-        return Claims(str(claims["sub"]), int(claims["iat"]), None if email is None else str(email))
+        return Claims(str(claims["sub"]), int(claims.get("since", 0)), None if email is None else str(email))
 
 
 def key_id(key: Ed25519PublicKey) -> str:

@@ -48,7 +48,7 @@ class Announced:
     def silent_s(self, queue: str) -> float:
         """Return for how long nobody was there for a queue, as far as we listened."""
         since = max(self._listening_since, self._seen.get(queue, self._listening_since))
-        return 0.0 if self.workers(queue) else self.now() - since
+        return 0.0 if self.workers(queue) else (self._looked_at or since) - since
 
     def has_none(self, queue: str) -> bool:
         """Say whether a queue has no worker."""

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from exporter.domain import Trained
 from exporter.exporting.looking import Built, Failed, Looking, Stand
+from exporter.exporting.options import ExportingOptions
 from exporter.exporting.orders import ExportLeft
 from exporter.exporting.publishing import Edition, FormatLost, Publishing
-from exporter.exporting.refusing import Why
+from exporter.exporting.refusing import Why, judge
 from exporter.exporting.voice import Voice
 from labelstream.errors import Rejected
 from labelstream.formats import Format
+from labelstream.events.model import ArtifactRef
+from labelstream.exports import open_formats
 from labelstream.models import ModelBook
 
 
@@ -24,18 +27,20 @@ class Editions:
     voice: Voice
     looking: Looking
     publishing: Publishing
-    formats: tuple[str, ...]  # in their order in bundles
+    options: ExportingOptions
 
     async def publish(self, trained: Trained, to_come: Mapping[str, Stand]) -> dict[str, Why]:
         """Publish what is built of a training; return the formats that can't be, and why. Raises Unavailable.
 
-        Formats of the edition before that have to be made again are waited for: nothing that was there goes missing.
+        Formats of the edition before that have to be made again are waited for, and judged: nothing that was there
+        goes missing, and nothing goes out that was not proved.
         """
         new = [name for name, stand in to_come.items() if isinstance(stand, Built)]
         editions = self.book.editions(trained.job)
-        before = [each.name for each in editions[-1].exported.artifacts] if editions else []
+        before = {each.name: each for each in editions[-1].exported.artifacts} if editions else {}
         stands = {name: await self.looking.look(trained, Format.parse(name)) for name in before}
-        lost = [f"{name} ({stand.failure.reason})" for name, stand in stands.items() if isinstance(stand, Failed)]
+        whys = {name: self._why_lost(before[name], stand) for name, stand in stands.items()}
+        lost = [f"{name} ({why})" for name, why in whys.items() if why is not None]
         if lost:
             return dict.fromkeys(new, _incomplete(", ".join(lost)))
         lefts = [stand.left for stand in (stands | dict(to_come)).values() if isinstance(stand, Built)]
@@ -53,15 +58,26 @@ class Editions:
             return {error.format: why} if error.format in new else dict.fromkeys(new, _incomplete(error.reason))
         except Rejected as error:
             return dict.fromkeys(new, Why(error.rule, error.reason))
+        if not open_formats(self.book, trained.job, self.options.formats):
+            return {}  # somebody withdrew the weights meanwhile
         cause = trained.envelope
         await self.voice.say(
             exported, trained.project, cause.flow, cause.traceparent, answers=f"{trained.job}/{edition.number}"
         )
         return {}
 
+    def _why_lost(self, before: ArtifactRef, stand: Stand) -> str | None:
+        """Say why what an earlier edition holds can't be had any more; None while it can."""
+        if isinstance(stand, Failed):
+            return stand.failure.reason
+        if not isinstance(stand, Built) or stand.left.artifact.sha256 == before.plain_sha256:
+            return None
+        why = judge(Format.parse(before.name), stand.left, self.options.allow_unproven)  # it was made again
+        return why.reason if why else None
+
     def _place(self, left: ExportLeft) -> tuple[int, str]:
-        name = left.facts.name
-        return (self.formats.index(name) if name in self.formats else len(self.formats)), name
+        name, formats = left.facts.name, self.options.formats
+        return (formats.index(name) if name in formats else len(formats)), name
 
 
 def _incomplete(lost: str) -> Why:

@@ -51,6 +51,11 @@ def require_known(names: Collection[str]) -> None:
             raise ValueError(f"{error}; a precision such as int8 may be named, too") from error
 
 
+def shows_nothing(agreement: Agreement, limits: AgreementLimits) -> bool:
+    """Say whether a file that finds nothing at all would agree as well: then agreeing proves nothing."""
+    return agreement.boxes == 0 and (agreement.trained_map50_95 or 0.0) <= limits.max_map_drop
+
+
 def disagreement(agreement: Agreement, limits: AgreementLimits) -> str | None:
     """Say by how much a format disagrees with the trained weights; None when it is within the limits."""
     found = []

@@ -31,7 +31,7 @@ class ExportingOptions(Settings):
     wait_h: float = Field(24, gt=0, description="a format that nobody could build for so many hours is refused")
     absent_s: float = Field(30, ge=0, description="a queue that no worker announced for so long counts as without any")
     slow_s: float = Field(
-        1800, ge=0, description="so long after its training a model goes out without formats that are still being built"
+        1800, ge=0, description="so long after its first format a model goes out without those still being built"
     )
 
     @field_validator("formats")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from exporter.domain import Trained, export_job_id
-from exporter.exporting.limits import disagreement, may_be_unproven
+from exporter.exporting.limits import disagreement, may_be_unproven, shows_nothing
 from exporter.exporting.orders import ExportLeft
 from labelstream.events.model import Agreement, AgreementLimits, ModelRefused
 from labelstream.exports import Announcement, why_nobody
@@ -43,16 +43,19 @@ class Why:
 def judge(wanted: Format, left: ExportLeft, allow_unproven: Collection[str]) -> Why | None:
     """Say why what was built must not be published; None when it may."""
     facts = left.facts
+    may_be = may_be_unproven(wanted, allow_unproven)
     if facts.agreement is None:
-        if may_be_unproven(wanted, allow_unproven):
-            return None
-        return Why("export.unproven", f"it was built, and not run: {facts.unproven or 'nobody said why'}")
+        said = f"it was built, and not run: {facts.unproven or 'nobody said why'}"
+        return None if may_be else Why("export.unproven", said)
     if facts.limits is None:
         return Why("export.no_limits", "nobody said which limits it was held to", facts.agreement)
     problem = disagreement(facts.agreement, facts.limits)
-    if problem is None:
-        return None
-    return Why("export.disagrees", problem, facts.agreement, facts.limits, left.picture)
+    if problem is not None:
+        return Why("export.disagrees", problem, facts.agreement, facts.limits, left.picture)
+    if shows_nothing(facts.agreement, facts.limits) and not may_be:
+        said = f"the trained weights find nothing in {facts.agreement.images} test images: any file would agree"
+        return Why("export.unproven", said, facts.agreement, facts.limits)
+    return None
 
 
 def nobody_came(wanted: Format, waited_h: float, there: Sequence[Announcement]) -> Why:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from exporter.registry.promoting import Cause, Promoting
-from labelstream.champions import served_before
 from labelstream.errors import Rejected
 from labelstream.model_requests import Answer, ModelRequest, Promote, Rollback, Withdraw
 from labelstream.models import ModelState
@@ -29,34 +28,20 @@ class Promotes:
 
 @dataclass(frozen=True)
 class Rollbacks:
-    """Lets the model serve again that served before, or an older one."""
+    """Lets a model serve again that served once."""
 
     promoting: Promoting
 
     async def __call__(self, project: str, request: ModelRequest) -> Answer:
         """Answer with the promotion's number. Raises Rejected, Unavailable."""
-        state = self._wanted(project, _asked(request, Rollback).to)
-        return await _promoted(self.promoting, state, request, "rollback")
-
-    def _wanted(self, project: str, to: str | None) -> ModelState:
-        book = self.promoting.book
-        if to is None:
-            before = served_before(book, project)
-            if before is None:
-                raise Rejected(
-                    "rollback.nothing_before",
-                    f"no other model that served in {project} may serve again",
-                    "`labelstream models list` shows what there is; `labelstream models promote` lets any of it serve.",
-                )
-            return before
-        state = _model(self.promoting, project, to)
+        state = _model(self.promoting, project, _asked(request, Rollback).to)
         if not state.promotions:
             raise Rejected(
                 "rollback.never_served",
-                f"the model {to} never served",
+                f"the model {state.model} never served",
                 "`labelstream models promote` lets it serve for the first time.",
             )
-        return state
+        return await _promoted(self.promoting, state, request, "rollback")
 
 
 @dataclass(frozen=True)

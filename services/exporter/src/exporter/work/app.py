@@ -13,9 +13,10 @@ from exporter.buckets import bucket
 from exporter.engine.capabilities import capabilities
 from exporter.work.announcing import Announcing
 from exporter.work.scratch import Scratch
-from exporter.work.worker import ExportWork
+from exporter.work.worker import LIMIT_S, ExportWork
 from labelstream.blobs.leases import Leases
 from labelstream.errors import Misconfigured
+from labelstream.exports import LONGEST_VALID_S
 from labelstream.jobs.rabbitmq import RabbitJobQueue
 from labelstream.jobs.worker import Worker
 from labelstream.service.health import Health
@@ -28,9 +29,12 @@ class WorkerGroup(Settings):
 
     worker: str = Field(default_factory=socket.gethostname, description="the worker's name in events")
     lease_s: float = Field(20, gt=0, description="as the decider's")
-    announce_s: float = Field(60, gt=0, description="what a worker announces holds so long, and is renewed in time")
+    announce_s: float = Field(
+        60, gt=0, le=LONGEST_VALID_S, description="what a worker announces holds so long, and is renewed in time"
+    )
     keep_datasets: int = Field(2, ge=1, description="datasets whose test images stay on disk")
     rknn_python: Path | None = Field(None, description="the Python of RKNN's own environment; `make rknn` makes one")
+    export_limit_s: float = Field(LIMIT_S, gt=0, description="a format that is not built and proved in so long is refused")
 
 
 class WorkerSettings(ServiceSettings):
@@ -52,7 +56,7 @@ async def work(settings: WorkerSettings, health: Health) -> None:
         scratch = Scratch(settings.state_dir / "work", own.keep_datasets)
         stack.enter_context(scratch.owned())
         announcing = Announcing(data, own.worker, capable, health, own.announce_s)
-        job = ExportWork(data, health, scratch, own.worker, own.rknn_python)
+        job = ExportWork(data, health, scratch, own.worker, own.rknn_python, limit_s=own.export_limit_s)
         leases = Leases(data, own.worker, own.lease_s)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(serve_http(health_app(health), settings.http_host, settings.http_port))
