@@ -31,7 +31,7 @@ class Promote(Value):
 class Rollback(Value):
     """Let a model serve again that served once: a new promotion.
 
-    Who asks names it (`champions.served_before` finds the one before), so that a request that comes twice goes back once.
+    Who asks names it (see `champions.served_before`), so that a request that comes twice goes back once.
     """
 
     ask: Literal["rollback"] = "rollback"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 
@@ -9,6 +10,8 @@ import jwt
 import pytest
 
 from exporter.delivery.hardware import hardware_key, hardware_string
+from exporter.delivery.problems import Problem, Who
+from exporter.delivery.sending import IN_ALL, FileResponse, Places
 from labelstream.protection.legacy import open_legacy
 
 from .world import EMAIL, PASSWORD, TOKEN, bearing, user
@@ -202,6 +205,46 @@ async def test_an_upload_that_is_too_large_is_refused(world, start, size):
 async def test_a_form_without_its_one_file_is_refused(client, me, form):
     answer = await client.post("/resources/words", headers=me, **form)
     assert (answer.status_code, answer.json()["title"]) == (400, "upload-malformed")
+
+
+async def test_who_does_not_read_what_they_asked_for_holds_up_nobody_else(world, client, me, monkeypatch):
+    await world.add(user("bob", "bob@example.org", "his"))
+    await client.post("/resources/words", headers=me, files=PLAIN_FORM)
+    held, call = asyncio.Event(), FileResponse.__call__
+
+    async def unread(self, scope, receive, send):
+        await held.wait()
+        await call(self, scope, receive, send)
+
+    monkeypatch.setattr(FileResponse, "__call__", unread)
+    waiting = [asyncio.create_task(client.post("/resources/get/words", headers=me, json=wish())) for _ in range(3)]
+    (third,), _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    assert (third.result().status_code, third.result().json()["title"]) == (429, "too-many-requests")
+    held.set()
+    bob = await logged_in(client, "bob@example.org", "his")
+    assert (await client.post("/resources/get/words", headers=bob, json=wish(password="his"))).status_code == 200
+    assert sorted(answer.status_code for answer in await asyncio.gather(*waiting)) == [200, 200, 429]
+    assert (await client.post("/resources/get/words", headers=me, json=wish())).status_code == 200
+
+
+async def test_who_stops_reading_is_cut_off():
+    left = []
+
+    async def send(message):
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    await FileResponse(b"x" * 100, lambda: left.append(True), 0.01)({}, None, send)
+    assert left == [True]
+
+
+def test_only_so_many_files_are_on_their_way():
+    places = Places()
+    leaves = [places.take(Who("user", f"person {number}")) for number in range(IN_ALL)]
+    with pytest.raises(Problem, match="on their way already"):
+        places.take(Who("user", "one more"))
+    leaves[0]()
+    places.take(Who("user", "one more"))
 
 
 async def test_an_upload_is_not_confirmed_while_the_audit_log_is_away(world, client, me):

@@ -67,3 +67,11 @@ def test_what_is_installed_is_told_by_its_import_name():
 def test_a_python_without_the_toolkit_or_none_at_all_has_no_rknn():
     assert rknn_version(Path(sys.executable)) is None
     assert rknn_version(Path("no-such-python")) is None
+
+
+def test_the_toolkit_s_environment_sees_nothing_of_our_settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABELSTREAM_STORE__SECRET_KEY", "a secret")
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "\\"${LABELSTREAM_STORE__SECRET_KEY:-nothing}\\""\n')
+    python.chmod(0o755)
+    assert rknn_version(python) == "nothing"

@@ -159,6 +159,16 @@ async def test_a_new_edition_of_the_model_in_service_takes_its_place(tmp_path) -
     assert promoted.reason == "edition 2 of the model in service, with openvino-int8"
 
 
+async def test_a_better_model_that_comes_together_with_an_edition_of_the_champion_serves(registry: Registry) -> None:
+    await registry.served("a")
+    await registry.export("better", 0.9)
+    await registry.export("a2", job="job of a", edition=2)
+    await registry.promoting.consider()
+    assert registry.promoted == ["a", "a2", "better"]
+    await registry.restarted().consider()
+    assert registry.champion() == "better"
+
+
 async def test_a_new_edition_of_other_weights_is_only_exported(registry: Registry) -> None:
     await registry.served("a", "b")
     await registry.export("a2", 0.9, job="job of a", edition=2)

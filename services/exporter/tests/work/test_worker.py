@@ -239,7 +239,9 @@ async def test_an_engine_that_hangs_is_ended_and_holds_nothing_else_up(bench):
 
     bench.engine = hang
     with pytest.raises(Rejected, match="not built and proved within"):
-        await replace(bench.work(), limit_s=0.01).do(Attempt(await bench.job("onnx-fp32", "job"), 1, bench.blobs, bench.health))
+        await replace(bench.work(), limit_s=0.01).do(
+            Attempt(await bench.job("onnx-fp32", "job"), 1, bench.blobs, bench.health)
+        )
     assert ended.is_set()
 
 

@@ -23,9 +23,10 @@ from labelstream_cli.models.exporter_api import ExporterApi
 from labelstream_cli.models.pulling import PulledModel, Puller
 from labelstream_cli.models.trusting import Identity, Schema, read_identity
 from labelstream_cli.reaching import bars, store_in_environment
-from labelstream_cli.running import CommandFailed, Directory, Json, Project, run, running_stack
+from labelstream_cli.running import CommandFailed, Directory, Json, run, running_stack
 from labelstream_local.secrets_store import DEVICE_IDENTITY, DEVICE_TOKEN, VERIFYING_KEY
 
+DEFAULT = "default"
 _OUTCOMES = {
     "pulled": "[green]Pulled[/]",
     "renewed": "[green]Renewed[/] the grant and promotion of",
@@ -37,6 +38,7 @@ _OUTCOMES = {
 class Device:
     """As whom a model is pulled, and from where."""
 
+    project: str
     exporter: str
     store: StoreSettings
     token: SecretStr
@@ -53,7 +55,10 @@ def pull_model(  # noqa: PLR0913 -- typer makes an option of each
     ],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The directory to bring it to.", show_default=False)],
     *,
-    project: Project = "default",
+    project: Annotated[
+        str | None,
+        typer.Option(help="Whose model. Default: the stack's only project, or `default`.", show_default=False),
+    ] = None,
     exporter: Annotated[
         str | None,
         typer.Option(
@@ -89,11 +94,11 @@ def pull_model(  # noqa: PLR0913 -- typer makes an option of each
 
     async def inside() -> PulledModel:
         device = (
-            _of_stack(directory, identity, key)
+            _of_stack(directory, project, identity, key)
             if exporter is None
-            else _told(exporter, token_file, identity, key or [])
+            else _told(exporter, project, token_file, identity, key or [])
         )
-        async with _reached(device, project, wait) as (api, models):
+        async with _reached(device, wait) as (api, models):
             with bars(quiet=as_json) as tell:
                 classes = load_schema(class_schema) if class_schema else None
                 puller = Puller(api, models, device.trusted_keys, device.identity, classes, tell)
@@ -107,22 +112,24 @@ def pull_model(  # noqa: PLR0913 -- typer makes an option of each
 
 
 @asynccontextmanager
-async def _reached(device: Device, project: str, wait_s: float) -> AsyncIterator[tuple[ExporterApi, S3Blobs]]:
+async def _reached(device: Device, wait_s: float) -> AsyncIterator[tuple[ExporterApi, S3Blobs]]:
     store = S3Blobs(device.store, device.store.model_bucket, Health())
     try:
         async with httpx.AsyncClient(base_url=device.exporter, timeout=60) as client:
-            yield ExporterApi(client, device.token, project, wait_s), store
+            yield ExporterApi(client, device.token, device.project, wait_s), store
     finally:
         await store.close()
 
 
-def _of_stack(directory: Path, identity: Path | None, keys: list[Path] | None) -> Device:
+def _of_stack(directory: Path, project: str | None, identity: Path | None, keys: list[Path] | None) -> Device:
     """Return the device of a running stack. Raises CommandFailed, Misconfigured."""
     try:
         stack = running_stack(directory)
     except CommandFailed as error:
         raise CommandFailed(f"{error}\nAnother exporter is named with --exporter.") from error
+    projects = stack.record.projects
     return Device(
+        project or (projects[0] if len(projects) == 1 else DEFAULT),
         stack.url("exporter-serve"),
         stack.store,
         SecretStr(stack.secrets.read(DEVICE_TOKEN)),
@@ -131,7 +138,9 @@ def _of_stack(directory: Path, identity: Path | None, keys: list[Path] | None) -
     )
 
 
-def _told(exporter: str, token_file: Path | None, identity: Path | None, keys: list[Path]) -> Device:
+def _told(
+    exporter: str, project: str | None, token_file: Path | None, identity: Path | None, keys: list[Path]
+) -> Device:
     """Return the device that a person describes. Raises Misconfigured."""
     if token_file is None or identity is None or not keys:
         raise Misconfigured(
@@ -141,7 +150,14 @@ def _told(exporter: str, token_file: Path | None, identity: Path | None, keys: l
         token = token_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"the token file {token_file} can't be read: {error}") from error
-    return Device(exporter, store_in_environment("--exporter"), SecretStr(token), read_identity(identity), tuple(keys))
+    return Device(
+        project or DEFAULT,
+        exporter,
+        store_in_environment("--exporter"),
+        SecretStr(token),
+        read_identity(identity),
+        tuple(keys),
+    )
 
 
 def _show(pulled: PulledModel, console: Console) -> None:

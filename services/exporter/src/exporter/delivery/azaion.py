@@ -20,6 +20,7 @@ from exporter.delivery.desk import Desk
 from exporter.delivery.hardware import hardware_string, plainly
 from exporter.delivery.problems import Problem, forms
 from exporter.delivery.resources import Resources, Wish
+from exporter.delivery.sending import FileResponse
 from exporter.delivery.uploads import file_name, folder_name, read_upload
 from labelstream.values import Sha256
 
@@ -78,7 +79,13 @@ def azaion_routes(desk: Desk, resources: Resources) -> APIRouter:
             password=_text(body, "password"),
             hardware=hardware,
         )
-        return Response(await resources.fetch(wish, called, address_of(request)), media_type="application/octet-stream")
+        leave = resources.places.take(called.who)
+        try:
+            content = await resources.fetch(wish, called, address_of(request))
+        except BaseException:
+            leave()
+            raise
+        return FileResponse(content, leave, resources.piece_timeout_s)
 
     @router.post(
         "/resources/{folder}", responses=forms(400, 401, 403, 408, 409, 413, 422, 429, 503), openapi_extra=_FORM

@@ -10,6 +10,7 @@ from exporter.delivery.callers import Caller
 from exporter.delivery.desk import Desk, not_withdrawn
 from exporter.delivery.hardware import hardware_key
 from exporter.delivery.problems import Problem, TurnedAway
+from exporter.delivery.sending import Places
 from exporter.delivery.uploads import Upload
 from exporter.twin_record import TwinRecord, read_record
 from labelstream import keys
@@ -46,6 +47,8 @@ class Resources:
     resources: Blobs
     uploads: Blobs
     most_bytes: int
+    piece_timeout_s: float  # a reader must have taken a piece of a file by then
+    places: Places = field(default_factory=Places)
     uploading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     downloading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 

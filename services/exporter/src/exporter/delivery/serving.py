@@ -74,7 +74,7 @@ class Serving:
             addresses=Addresses(own.address_hash_key, own.trusted_proxies),
             audit=Audit(broker, own.replica, health, wait_s=own.audit_wait_s, every_s=own.refusals_every_s),
         )
-        resources = Resources(desk, buckets.resources, buckets.uploads, own.max_upload_bytes)
+        resources = Resources(desk, buckets.resources, buckets.uploads, own.max_upload_bytes, own.body_timeout_s)
         bounds = Bounds(most_upload_bytes=own.max_upload_bytes, body_timeout_s=own.body_timeout_s)
         described = routes(desk, resources, health)
         api = Guard(described, desk.addresses, rates, bounds, desk.turned_away)

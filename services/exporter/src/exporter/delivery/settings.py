@@ -48,7 +48,11 @@ class ApiGroup(Settings):
     address_rate: Rate = Field("1200/minute", description="requests that one address may make")
     caller_rate: Rate = Field("600/minute", description="requests that one device or person may make")
     max_upload_bytes: int = Field(64 << 20, ge=1, description="a larger upload is refused")
-    body_timeout_s: float = Field(60, gt=0, description="a request must have come in whole by then")
+    body_timeout_s: float = Field(
+        60,
+        gt=0,
+        description="a request must have come in whole by then; who takes a file takes each MiB of it in this time",
+    )
     audit_wait_s: float = Field(5, gt=0, description="nothing is handed out when the audit log takes longer")
     refusals_every_s: float = Field(10, gt=0, description="how often counted refusals go to the audit log")
     access_fresh_s: float = Field(2, ge=0, description="a revocation counts after so long at the latest")

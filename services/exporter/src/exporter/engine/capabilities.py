@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable
@@ -24,6 +25,7 @@ PACKAGES: dict[Family, tuple[str, ...]] = {
     "rknn": ("onnx", "onnxslim", "onnxruntime"),
 }
 PACKAGED_AS = {"cv2": ("opencv-python-headless", "opencv-python"), "onnxruntime": ("onnxruntime", "onnxruntime-gpu")}
+_GIVEN = ("PATH", "LANG", "LD_LIBRARY_PATH")  # foreign programs get none of our secrets
 RKNN, RKNN_TARGETS = "rknn-toolkit2", ("rk3588",)
 _SAY_RKNN = (
     "import importlib.metadata as m, importlib.util as u, json; "
@@ -110,8 +112,11 @@ def _target(compute_capability: str) -> str:
 
 def _said(command: list[str]) -> str | None:
     """Return what a program prints; None when it can't be started, fails, or takes too long."""
+    given = {name: os.environ[name] for name in _GIVEN if name in os.environ}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=ASK_S, check=True)  # noqa: S603  # ours
+        done = subprocess.run(  # noqa: S603  # ours
+            command, capture_output=True, text=True, timeout=ASK_S, check=True, env=given
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

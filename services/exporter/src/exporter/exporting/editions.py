@@ -13,9 +13,9 @@ from exporter.exporting.publishing import Edition, FormatLost, Publishing
 from exporter.exporting.refusing import Why, judge
 from exporter.exporting.voice import Voice
 from labelstream.errors import Rejected
-from labelstream.formats import Format
 from labelstream.events.model import ArtifactRef
 from labelstream.exports import open_formats
+from labelstream.formats import Format
 from labelstream.models import ModelBook
 
 

@@ -11,13 +11,13 @@ def projects_of(book: ModelBook) -> list[str]:
 
 
 def candidates(book: ModelBook, project: str) -> list[ModelState]:
-    """Return the models of the trainings exported after the project's last promotion, the best first.
+    """Return the models of the trainings exported after other weights were promoted last, the best first.
 
     The best first, because a promotion ends the candidacy of all that came before it: which model serves must not
     depend on how many were exported when the exporter last stopped. A training stands for its newest edition: the
     weights are the same, so a later edition alone makes no candidate, and what was withdrawn once is none.
     """
-    since = _last_offset(book, project)
+    since = max((each.offset for each in book.promotions.get(project, []) if each.event.cause != "edition"), default=-1)
     found = []
     for state in (each for each in book.of(project) if each.offset > since):
         editions = book.editions(state.exported.job)

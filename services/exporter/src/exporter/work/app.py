@@ -34,7 +34,9 @@ class WorkerGroup(Settings):
     )
     keep_datasets: int = Field(2, ge=1, description="datasets whose test images stay on disk")
     rknn_python: Path | None = Field(None, description="the Python of RKNN's own environment; `make rknn` makes one")
-    export_limit_s: float = Field(LIMIT_S, gt=0, description="a format that is not built and proved in so long is refused")
+    export_limit_s: float = Field(
+        LIMIT_S, gt=0, description="a format that is not built and proved in so long is refused"
+    )
 
 
 class WorkerSettings(ServiceSettings):
@@ -49,6 +51,8 @@ async def work(settings: WorkerSettings, health: Health) -> None:
     capable = await asyncio.to_thread(capabilities, own.rknn_python)
     if not capable:
         raise Misconfigured("this machine can build no format: install what `exporter[work]` names")
+    if own.rknn_python is not None and not any(one.family == "rknn" for one in capable):
+        health.degraded("rknn", f"{own.rknn_python} has no rknn-toolkit2, so nothing is built for RKNN here")
     async with AsyncExitStack() as stack:
         data = bucket(stack, store, store.data_bucket, health)
         queue = RabbitJobQueue(settings.broker, health, "exporter-work")

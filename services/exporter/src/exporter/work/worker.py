@@ -93,7 +93,9 @@ class ExportWork:
                 return await self.export(spec)
         except TimeoutError as error:
             reason = f"it was not built and proved within {self.limit_s:g} s"
-            raise Rejected("export.took_too_long", reason, "Look at the worker; EXPORT_LIMIT_S gives it more.") from error
+            raise Rejected(
+                "export.took_too_long", reason, "Look at the worker; EXPORT_LIMIT_S gives it more."
+            ) from error
         except EngineFailedError as error:
             log.warning("engine.failed", job=attempt.job.id, rule=error.rule, reason=error.reason, tail=error.log_tail)
             if error.rule == DISK_FULL:

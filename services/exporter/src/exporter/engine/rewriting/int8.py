@@ -34,14 +34,19 @@ def quantize_int8(graph: Path, tensors: Iterable[Floats], out: Path) -> None:
     quantize_static(
         model,
         out,
-        _Reader(images.name, images.type.tensor_type.shape.dim[0].dim_value or 1, tensors),
+        Reader(images.name, images.type.tensor_type.shape.dim[0].dim_value or 1, tensors),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=_in_float(model),
+        nodes_to_exclude=in_float(model),
         calibrate_method=CalibrationMethod.MinMax,
     )
+    describe_like(model, out)
+
+
+def describe_like(model: Any, out: Path) -> None:
+    """Give what the quantiser wrote the properties of the graph that it was made of."""
     written = onnx.load(out)
     del written.metadata_props[:]
     written.metadata_props.extend(model.metadata_props)
@@ -49,14 +54,14 @@ def quantize_int8(graph: Path, tensors: Iterable[Floats], out: Path) -> None:
     onnx.save(written, out)
 
 
-def _in_float(model: Any) -> list[str]:
+def in_float(model: Any) -> list[str]:
     """Return the names of the nodes from the head's last convolutions to the output."""
     cuts = cuts_in(model)
     tensors = {*cuts.decoding, *cuts.of_boxes, *cuts.of_scores}
     return [node.name for node in model.graph.node if tensors & set(node.output)]
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
+class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
     """Gives one image at a time, as often as the graph wants images at once."""
 
     def __init__(self, name: str, batch: int, tensors: Iterable[Floats]) -> None:

@@ -7,14 +7,14 @@ output rounded symmetrically, 49 of 1021 blood cells had no partner among those 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from exporter.engine.adapters.contract import Floats
-from exporter.engine.cutting import cuts_in
+from exporter.engine.rewriting.int8 import Reader, describe_like, in_float
 
 _ROUNDED = "Conv"  # what computes in eight bits
 
@@ -26,18 +26,16 @@ def quantize_symmetric(graph: Path, tensors: Iterable[Floats], out: Path) -> Non
     """
     model = onnx.load(graph)
     (images,) = model.graph.input
-    cuts = cuts_in(model)
-    last = {*cuts.decoding, *cuts.of_boxes, *cuts.of_scores}
     quantize_static(
-        onnx.load(graph),
+        model,
         out,
-        _Reader(images.name, tensors),
+        Reader(images.name, 1, tensors),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=[_ROUNDED],
         per_channel=True,
         activation_type=QuantType.QInt8,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=[node.name for node in model.graph.node if last & set(node.output)],
+        nodes_to_exclude=in_float(model),
         calibrate_method=CalibrationMethod.MinMax,
         extra_options={
             "ActivationSymmetric": True,
@@ -45,21 +43,4 @@ def quantize_symmetric(graph: Path, tensors: Iterable[Floats], out: Path) -> Non
             "OpTypesToExcludeOutputQuantization": [_ROUNDED],
         },
     )
-    written = onnx.load(out)
-    written.ir_version = model.ir_version
-    del written.metadata_props[:]
-    written.metadata_props.extend(model.metadata_props)
-    onnx.save(written, out)
-
-
-class _Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
-    """Gives one image at a time."""
-
-    def __init__(self, name: str, tensors: Iterable[Floats]) -> None:
-        self._name = name
-        self._tensors: Iterator[Floats] = iter(tensors)
-
-    def get_next(self) -> dict[str, Floats] | None:
-        """Return the next input, or None at the end."""
-        tensor = next(self._tensors, None)
-        return None if tensor is None else {self._name: tensor}
+    describe_like(model, out)
