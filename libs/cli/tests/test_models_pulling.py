@@ -55,8 +55,12 @@ ALL_GOOD = {
 }
 
 
+def lying(root: Path) -> list[str] | None:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*")) if root.exists() else None
+
+
 def visible(root: Path) -> set[str]:
-    return {path.name for path in root.iterdir() if path.name != ".lock"}
+    return {path.name for path in root.iterdir() if path.name not in {".lock", ".highest.json"}}
 
 
 def contents(root: Path) -> list[bytes]:
@@ -153,13 +157,31 @@ async def test_a_pull_that_ends_half_way_leaves_what_was_there(world: PullWorld,
     assert visible(root) == {"bundle", "promotion.json", "grant.age", "README.txt"}
 
 
-async def test_a_first_pull_that_ends_half_way_leaves_nothing_that_looks_whole(world: PullWorld, root: Path):
+async def test_a_first_pull_that_ends_half_way_leaves_nothing(world: PullWorld, root: Path):
     store = Ending(_objects=world.store._objects)
     store.ends_at = keys.model("default", "m1", "torchscript-fp32.age.big")
     with pytest.raises(Unavailable):
         await world.puller(models=store).pull("serving", root)
-    assert not Pulled(root).is_whole
-    assert visible(root) == set()
+    assert lying(root) is None
+
+
+async def test_what_people_keep_in_a_directory_is_not_replaced(world: PullWorld, root: Path):
+    (root / "bundle").mkdir(parents=True)
+    (root / "bundle" / "mine").write_text("mine")
+    with pytest.raises(Misconfigured, match="holds something else \\(bundle\\)"):
+        await world.puller().pull("serving", root)
+    assert lying(root) == ["bundle", "bundle/mine"]
+
+
+async def test_going_back_is_refused_also_after_an_older_model_was_pulled_by_name(world: PullWorld, root: Path):
+    await world.publish("m2")
+    world.promote("m1", 1)
+    world.promote("m2", 2)
+    await world.puller().pull("serving", root)
+    await world.puller().pull("m1", root)
+    world.promote("m1", 1)
+    with pytest.raises(Rejected, match=r"promotion\.stale"):
+        await world.puller().pull("serving", root)
 
 
 async def test_what_a_killed_pull_left_is_removed_by_the_next(world: PullWorld, root: Path):

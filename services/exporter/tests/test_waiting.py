@@ -163,10 +163,10 @@ async def test_what_nobody_could_build_for_a_day_is_refused_and_the_model_stays(
     await ticked(three, decider)
     three.now_s += 24 * HOUR
     await decider.tick()
-    await ticked(three, decider, 20)
+    await ticked(three, decider, 120)
     (refused,) = three.of(ModelRefused)
     assert (refused.job, refused.format, refused.rule) == ("t1", ENGINE, "export.no_worker")
-    assert refused.reason.startswith("it waited 24.")
+    assert refused.reason.startswith("it waited 25.")
     assert "no worker takes jobs.export.tensorrt.sm_90: worker takes jobs.export.onnx" in refused.reason
     assert decider.exporting.waiting == {"default": []}
 
@@ -176,7 +176,7 @@ async def test_a_training_that_nobody_could_export_for_a_day_has_no_model(three)
     decider = await three.started()
     await decider.tick()
     three.now_s += 24 * HOUR
-    await ticked(three, decider, 25)
+    await ticked(three, decider, 130)
     assert three.said() == [f"refused {ONNX}", f"refused {OPENVINO}", f"refused {ENGINE}", "refused all"]
     await ticked(three, await three.started(), 25)
     assert len(three.said()) == 4

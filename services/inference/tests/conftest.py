@@ -187,6 +187,7 @@ class World:
         signer: SigningKey | None = None,
         golden: GoldenSet | None = None,
         graph: bytes | None = None,
+        classes: tuple[str, ...] = ("red", "blue"),
     ) -> WrittenBundle:
         """Write a signed bundle of a cell detector."""
         source = self.directory / f"{model}.onnx"
@@ -198,7 +199,7 @@ class World:
             job="j1",
             dataset_id="d" * 64,
             created_ms=1_700_000_000_000,
-            class_schema=ClassSchema(name="cells", classes=("red", "blue")),
+            class_schema=ClassSchema(name="cells", classes=classes),
             image_size=SIDE,
             thresholds=Thresholds(),
             validation=metrics,

@@ -66,6 +66,20 @@ async def test_a_model_file_with_a_flipped_byte_is_never_loaded(world, red_pictu
         assert "bundle.big_part_differs" in ready.json()["degraded"]["model of default"]
 
 
+async def test_a_model_that_gives_a_class_another_meaning_is_never_loaded(world, red_picture) -> None:
+    await world.promote("m1", 1)
+    async with world.replica() as client:
+        await world.heard()
+        second = world.bundle("m2", classes=("blue", "red"))
+        world.grant(second)
+        await world.publish(second)
+        await world.say(world.promotion(second, 2))
+        failed = await world.heard()
+        assert isinstance(failed, ModelActivationFailed)
+        assert (failed.rule, failed.serving) == ("bundle.foreign_classes", "m1")
+        assert await serving(client, red_picture) == "m1"
+
+
 async def test_a_bundle_signed_by_another_key_is_never_loaded(world, red_picture) -> None:
     await world.promote("m1", 1)
     async with world.replica() as client:

@@ -27,7 +27,6 @@ class Capability(Value):
     family: str
     target: str | None = Field(None, description="the hardware, for families whose files are made for one")
     queue: str = Field(description="where the jobs for it wait")
-    runs: bool = Field(True, description="what it builds, it can also run and prove")
     versions: dict[str, str] = Field(default_factory=dict, description="of the libraries that build it")
 
 

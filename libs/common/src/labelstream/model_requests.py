@@ -1,6 +1,7 @@
 """What a person may ask the exporter for, by the queue `requests.exporter`, and what it answers, in the data bucket.
 
-A device's wish for a grant comes by a queue of its own: the public API may put there, and only there.
+A device's wish for a grant comes by a queue of its own, with an exchange of its own: the broker can allow the public
+API to put there, and only there.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Takes what people and devices ask the decider for, and answers people where the answer is awaited.
 
-requests.exporter   what a person asks for, one after the other: each is answered, a bad one with rule, reason and hint
+requests.exporter   what a person asks for, one after the other but for twins, which take long: each is answered, a bad
+                    one with rule, reason and hint
 requests.grants     a device's wish for a grant, many at once: what comes of it lies in the resources bucket, or not
 """
 
@@ -57,7 +58,7 @@ class Requests:
     async def serve(self) -> None:
         """Answer until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._serve_people())
+            tasks.create_task(self._serve_people(tasks))
             tasks.create_task(self._serve_devices(tasks))
 
     async def answer(self, job: Job) -> None:
@@ -78,10 +79,14 @@ class Requests:
             metrics.REFUSED.labels(error.rule).inc()
             log.warning("grant.refused", request=job.id, project=job.project, rule=error.rule, reason=error.reason)
 
-    async def _serve_people(self) -> None:
+    async def _serve_people(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             taken = await self._next(QUEUE)
-            if taken is not None:
+            if taken is None:
+                continue
+            if _takes_long(taken.job):  # nobody who revokes or rolls back waits for it
+                tasks.create_task(self._settle(taken, self.answer))
+            else:
                 await self._settle(taken, self.answer)
 
     async def _serve_devices(self, tasks: asyncio.TaskGroup) -> None:
@@ -144,6 +149,12 @@ def _read(kind: type[V], job: Job) -> V:
         reason = "; ".join(f"{where}: {message}" if where else message for where, message in said)
         hint = "Ask with `labelstream models`, `labelstream devices` or `labelstream users`."
         raise Rejected("request.unreadable", reason, hint) from None
+
+
+def _takes_long(job: Job) -> bool:
+    """Say whether a whole artifact has to be read and written."""
+    what = job.payload.get("what")
+    return isinstance(what, dict) and what.get("ask") == "write-twin"
 
 
 def _has_project(job: Job) -> bool:

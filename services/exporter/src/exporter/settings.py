@@ -12,11 +12,13 @@ from pydantic import Field, SecretStr
 
 from exporter.exporting.options import ExportingOptions
 from exporter.registry.policy import PromotionPolicy
-from labelstream.service.settings import ServiceSettings
+from labelstream.service.settings import ServiceSettings, Settings
 
 
 class DeciderGroup(ExportingOptions, PromotionPolicy):
     """Settings of `exporter`: the decider, which seals and signs."""
+
+    model_config = Settings.model_config  # a setting that is misspelled is refused, whatever the bases say
 
     signing_key: Path = Field(description="PEM file of the ECDSA P-256 key that signs bundles and promotions")
     vault_identity: SecretStr = Field(

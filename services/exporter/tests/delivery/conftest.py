@@ -26,7 +26,7 @@ def world(tmp_path: Path) -> World:
             address_hash_key=SecretStr("a key for addresses"),
             replica="one",
             grant_wait_s=0.05,
-            audit_wait_s=0.2,
+            audit_wait_s=1.0,
             refusals_every_s=0.02,
             access_fresh_s=0,
         )

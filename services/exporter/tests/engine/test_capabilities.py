@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ EVERYTHING = {"torch", "ultralytics", "safetensors", "cv2", "onnx", "onnxslim", 
 
 def finders(packages=EVERYTHING, gpus=(), rknn=None) -> Finders:
     return Finders(
-        package=lambda name: f"1-{name}" if name in packages else None, gpus=lambda: gpus, rknn=lambda _: rknn
+        package=lambda name: f"11.4-{name}" if name in packages else None, gpus=lambda: gpus, rknn=lambda _: rknn
     )
 
 
@@ -40,8 +41,13 @@ def test_a_family_needs_its_packages(missing, left):
 def test_an_engine_is_built_for_the_architecture_of_the_first_gpu():
     found = capabilities(None, finders(gpus=("9.0", "8.6")))
     (tensorrt,) = [each for each in found if each.family == "tensorrt"]
-    assert (tensorrt.target, tensorrt.queue, tensorrt.runs) == ("sm_90", "jobs.export.tensorrt.sm_90", True)
-    assert tensorrt.versions["tensorrt"] == "1-tensorrt"
+    assert (tensorrt.target, tensorrt.queue) == ("sm_90", "jobs.export.tensorrt.sm_90")
+    assert tensorrt.versions["tensorrt"] == "11.4-tensorrt"
+
+
+def test_an_older_tensorrt_builds_no_engines():
+    old = replace(finders(gpus=("9.0",)), package=lambda _: "10.16.1")
+    assert not [each for each in capabilities(None, old) if each.family == "tensorrt"]
 
 
 def test_a_gpu_without_tensorrt_builds_no_engines():

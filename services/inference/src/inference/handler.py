@@ -13,6 +13,7 @@ from labelstream.errors import Rejected
 from labelstream.events.model import ModelPromoted
 from labelstream.events.serving import ModelActivated, ModelActivationFailed
 from labelstream.protection.promotions import PromotionStatement, check_promotion
+from labelstream.protection.verifying import check_classes
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ class Activator:
             directory = await self.deliveries.fetch(statement, promotion)
             grant = self.shelf.grant(statement.project, statement.number)
             model = await asyncio.to_thread(self.loader.load, directory, grant, statement)
+            current = self.models.current(statement.project)
+            if current is not None:  # apps rely on what an id means
+                check_classes(model.manifest, current.manifest.class_schema)
         except Rejected:
             self.shelf.discard(statement.project, statement.number)
             raise

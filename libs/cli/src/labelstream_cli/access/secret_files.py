@@ -20,7 +20,7 @@ def write_secret(path: Path, text: str) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise CommandFailed(
-            f"{path} is there already; it is not written over: a lost key can't be had again"
+            f"{path} is there already; it is not written over, as what it holds may be all there is of it"
         ) from error
     except OSError as error:
         raise CommandFailed(f"{path} can't be written: {error.strerror}") from error

@@ -68,7 +68,7 @@ def pull_model(  # noqa: PLR0913 -- typer makes an option of each
         ),
     ] = None,
     token_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The device's token; with --exporter.")
+        Path | None, typer.Option(metavar="FILE", help="The device's token. Default: that of the stack's own device.")
     ] = None,
     identity: Identity = None,
     key: Annotated[
@@ -94,7 +94,7 @@ def pull_model(  # noqa: PLR0913 -- typer makes an option of each
 
     async def inside() -> PulledModel:
         device = (
-            _of_stack(directory, project, identity, key)
+            _of_stack(directory, project, token_file, identity, key)
             if exporter is None
             else _told(exporter, project, token_file, identity, key or [])
         )
@@ -121,7 +121,9 @@ async def _reached(device: Device, wait_s: float) -> AsyncIterator[tuple[Exporte
         await store.close()
 
 
-def _of_stack(directory: Path, project: str | None, identity: Path | None, keys: list[Path] | None) -> Device:
+def _of_stack(
+    directory: Path, project: str | None, token_file: Path | None, identity: Path | None, keys: list[Path] | None
+) -> Device:
     """Return the device of a running stack. Raises CommandFailed, Misconfigured."""
     try:
         stack = running_stack(directory)
@@ -132,7 +134,7 @@ def _of_stack(directory: Path, project: str | None, identity: Path | None, keys:
         project or (projects[0] if len(projects) == 1 else DEFAULT),
         stack.url("exporter-serve"),
         stack.store,
-        SecretStr(stack.secrets.read(DEVICE_TOKEN)),
+        SecretStr(_token_in(token_file or stack.secrets.path(DEVICE_TOKEN))),
         read_identity(identity or stack.secrets.path(DEVICE_IDENTITY)),
         tuple(keys or [stack.secrets.path(VERIFYING_KEY)]),
     )
@@ -146,18 +148,21 @@ def _told(
         raise Misconfigured(
             "--exporter needs --token-file and --identity of this device, and the trusted --key of the models"
         )
-    try:
-        token = token_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"the token file {token_file} can't be read: {error}") from error
     return Device(
         project or DEFAULT,
         exporter,
         store_in_environment("--exporter"),
-        SecretStr(token),
+        SecretStr(_token_in(token_file)),
         read_identity(identity),
         tuple(keys),
     )
+
+
+def _token_in(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"the token file {file} can't be read: {error}") from error
 
 
 def _show(pulled: PulledModel, console: Console) -> None:

@@ -78,12 +78,18 @@ class Puller:
         with arriving(root) as place:
             here = await asyncio.to_thread(self._here, place.pulled)
             offered = await self.exporter.find(told)
+            if offered.withdrawn:
+                raise Rejected(
+                    "model.withdrawn", f"the model {offered.model} was withdrawn", "Pull `serving`, or another model"
+                )
             number = self._check_promotion(offered, self._least(told, offered, place.pulled))
             if here is not None and here.manifest_sha256 == offered.manifest.sha256:
-                outcome = await self._renew(place, here, offered)
-                return PulledModel(outcome, here.manifest, number, root)
-            manifest = await self._bring(place, offered, here)
-            return PulledModel("pulled", manifest, number, root)
+                pulled = PulledModel(await self._renew(place, here, offered), here.manifest, number, root)
+            else:
+                pulled = PulledModel("pulled", await self._bring(place, offered, here), number, root)
+            if told == SERVING and number is not None:
+                await asyncio.to_thread(place.remember, offered.project, number)
+            return pulled
 
     def _here(self, pulled: Pulled) -> VerifiedBundle | None:
         """Return the bundle that lies there, if it is as it was signed."""
@@ -95,11 +101,12 @@ class Puller:
             return None
 
     def _least(self, told: str, offered: Offered, pulled: Pulled) -> int:
-        """Return the least promotion that is believed: what serves now was not promoted before what lies here."""
-        before = pulled.said()
-        if told != SERVING or before is None or before.project != offered.project:
+        """Return the least promotion that is believed: what serves now was not promoted before what served then."""
+        if told != SERVING:
             return 1
-        return before.number
+        before = pulled.said()
+        here = before.number if before is not None and before.project == offered.project else 1
+        return max(here, pulled.highest(offered.project), 1)
 
     def _check_promotion(self, offered: Offered, least: int) -> int | None:
         """Return the promotion's number; it must be signed, of this model, and no older than `least`."""

@@ -82,10 +82,14 @@ class Session:
         return self._connection.is_closed or self._publishing.is_closed
 
     async def ensure(self, queue: str) -> None:
-        """Declare a queue once in a connection's life."""
+        """Declare a queue once in a connection's life, and the exchange of its own that feeds it.
+
+        Whoever may write to the default exchange may write to every queue: this one can be allowed to a user alone.
+        """
         if queue in self._ensured:
             return
-        await self._publishing.declare_queue(
+        exchange = await self._publishing.declare_exchange(queue, aio_pika.ExchangeType.DIRECT, durable=True)
+        declared = await self._publishing.declare_queue(
             queue,
             durable=True,
             arguments={
@@ -94,6 +98,7 @@ class Session:
                 "x-dead-letter-exchange": DEAD,
             },
         )
+        await declared.bind(exchange, queue)
         self._ensured.add(queue)
 
     async def publish(self, queue: str, body: bytes, message_id: str) -> None:
@@ -140,7 +145,8 @@ class Session:
                 await self._connection.close()
 
     async def _send(self, message: aio_pika.Message, queue: str) -> None:
-        await self._publishing.default_exchange.publish(message, queue, mandatory=True, timeout=ANSWER_TIMEOUT_S)
+        exchange = await self._publishing.get_exchange(queue, ensure=False)
+        await exchange.publish(message, queue, mandatory=True, timeout=ANSWER_TIMEOUT_S)
 
     async def _declare_dead(self) -> None:
         exchange = await self._publishing.declare_exchange(DEAD, aio_pika.ExchangeType.FANOUT, durable=True)

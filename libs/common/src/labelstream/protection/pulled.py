@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from labelstream.protection.promotions import PromotionStatement
 from labelstream.values import Value
 
 BUNDLE, PROMOTION, GRANT, README = "bundle", "promotion.json", "grant.age", "README.txt"
-_COMING, _GOING, _LOCK = ".pulling", ".replaced", ".lock"
+_COMING, _GOING, _LOCK, _HIGHEST = ".pulling", ".replaced", ".lock", ".highest.json"
 
 ABOUT = """\
 This directory holds one model of Labelstream, sealed for one device.
@@ -99,6 +100,14 @@ class Pulled:
         path = self.root / GRANT
         return path.read_bytes() if path.exists() else None
 
+    def highest(self, project: str) -> int:
+        """Return the highest promotion of a project that was ever pulled as what serves; 0: none."""
+        try:
+            known = json.loads((self.root / _HIGHEST).read_text(encoding="utf-8"))
+            return int(known.get(project, 0))
+        except (FileNotFoundError, ValueError, TypeError, AttributeError):  # as good as none
+            return 0
+
     @property
     def is_whole(self) -> bool:
         """Say whether a pull into this directory has ended."""
@@ -150,6 +159,15 @@ class Arriving:
         if self.bundle.exists():
             self.bundle.rename(self.pulled.bundle)
 
+    def remember(self, project: str, number: int) -> None:
+        """Never believe a lower promotion as what serves again, whatever is pulled by its name in between."""
+        if number <= self.pulled.highest(project):
+            return
+        unfinished = self.pulled.root / f"{_HIGHEST}.unfinished"
+        unfinished.write_text(json.dumps({project: number}) + "\n", encoding="utf-8")
+        _settle(unfinished)
+        unfinished.replace(self.pulled.root / _HIGHEST)
+
     def clear(self) -> None:
         """Remove what a pull left that did not end, or what it replaced."""
         for name in (_COMING, _GOING):
@@ -160,10 +178,12 @@ class Arriving:
 def arriving(root: Path) -> Iterator[Arriving]:
     """Hold a directory for one pull; it is made when it is not there.
 
-    Raises Misconfigured when another pull is at it, or it can't be written to.
+    Raises Misconfigured when another pull is at it, it holds what no pull brought, or it can't be written to.
     """
+    is_new = not root.exists()
     try:
         root.mkdir(parents=True, exist_ok=True)
+        _refuse_foreign(root)
         lock = (root / _LOCK).open("ab")
     except OSError as error:
         raise Misconfigured(f"{root} can't be written to: {error.strerror}") from error
@@ -178,6 +198,17 @@ def arriving(root: Path) -> Iterator[Arriving]:
             yield coming
         finally:
             coming.clear()
+            if is_new and [path.name for path in root.iterdir()] == [_LOCK]:  # nothing came of it
+                (root / _LOCK).unlink()
+                root.rmdir()
+
+
+def _refuse_foreign(root: Path) -> None:
+    """Raise Misconfigured unless a directory is empty or a pull's: what people keep is not replaced."""
+    held = sorted(path.name for path in root.iterdir())
+    if held and not {_LOCK, _COMING, _GOING} & set(held):
+        shown = ", ".join(held[:3]) + (", …" if len(held) > 3 else "")
+        raise Misconfigured(f"{root} holds something else ({shown}): name a directory that is empty or not there")
 
 
 def _settle(path: Path) -> None:

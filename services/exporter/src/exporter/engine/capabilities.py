@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 from labelstream.exports import Capability
 from labelstream.formats import Family, queue_of
 
-ASK_S = 20.0  # seconds that a program may take to say what there is
+ASK_S = 60.0  # seconds that a program may take to say what there is
 NETWORK = ("torch", "ultralytics", "safetensors", "cv2")  # import names; every family needs them
 PACKAGES: dict[Family, tuple[str, ...]] = {
     "onnx": ("onnx", "onnxslim", "onnxruntime"),
@@ -26,6 +27,11 @@ PACKAGES: dict[Family, tuple[str, ...]] = {
 }
 PACKAGED_AS = {"cv2": ("opencv-python-headless", "opencv-python"), "onnxruntime": ("onnxruntime", "onnxruntime-gpu")}
 _GIVEN = ("PATH", "LANG", "LD_LIBRARY_PATH")  # foreign programs get none of our secrets
+LEAST_TENSORRT = 11  # from then on a network's precision stands in its graph
+_SAY_GPUS = (
+    "import torch; count = torch.cuda.device_count() if torch.cuda.is_available() else 0; "
+    "print(*('{}.{}'.format(*torch.cuda.get_device_capability(each)) for each in range(count)))"
+)
 RKNN, RKNN_TARGETS = "rknn-toolkit2", ("rk3588",)
 _SAY_RKNN = (
     "import importlib.metadata as m, importlib.util as u, json; "
@@ -46,10 +52,9 @@ def installed(name: str) -> str | None:
 
 
 def gpu_architectures() -> tuple[str, ...]:
-    """Return the compute capabilities of the GPUs, such as 9.0, as nvidia-smi tells them; empty without one."""
-    program = shutil.which("nvidia-smi")
-    said = _said([program, "--query-gpu=compute_cap", "--format=csv,noheader"]) if program else None
-    return tuple(line.strip() for line in (said or "").splitlines() if line.strip())
+    """Return the compute capabilities of the GPUs that torch can use, such as 9.0, in its order; empty without one."""
+    said = _said([sys.executable, "-c", _SAY_GPUS]) if shutil.which("nvidia-smi") else None
+    return tuple((said or "").split())
 
 
 def rknn_version(python: Path) -> str | None:
@@ -80,7 +85,8 @@ def capabilities(rknn_python: Path | None = None, finders: Finders | None = None
         if versions is None:
             continue
         if family == "tensorrt":
-            found += _each(family, [_target(each) for each in find.gpus()[:1]], versions)  # it builds on the first GPU
+            gpus = find.gpus()[:1] if _major(versions["tensorrt"]) >= LEAST_TENSORRT else ()  # it builds on the first
+            found += _each(family, [_target(each) for each in gpus], versions)
         elif family == "rknn":
             version = find.rknn(rknn_python) if rknn_python else None
             found += _each(family, RKNN_TARGETS if version else (), versions | {RKNN: version or ""})
@@ -91,7 +97,7 @@ def capabilities(rknn_python: Path | None = None, finders: Finders | None = None
 
 def _each(family: Family, targets: Iterable[str | None], versions: dict[str, str]) -> list[Capability]:
     return [
-        Capability(family=family, target=target, queue=queue_of(family, target), runs=True, versions=versions)
+        Capability(family=family, target=target, queue=queue_of(family, target), versions=versions)
         for target in targets
     ]
 
@@ -104,6 +110,10 @@ def _versions(find: Finders, packages: Iterable[str]) -> dict[str, str] | None:
             return None
         versions[name] = version
     return versions
+
+
+def _major(version: str) -> int:
+    return int(version.split(".", maxsplit=1)[0]) if version.split(".", maxsplit=1)[0].isdigit() else 0
 
 
 def _target(compute_capability: str) -> str:

@@ -26,7 +26,7 @@ from labelstream.exports import WaitingFormat, open_formats, waiting_format
 from labelstream.formats import Format
 from labelstream.models import ModelBook
 
-CERTAIN_S = 600.0  # nobody is refused for want of a worker before we listened for so long
+CERTAIN_S = 3600.0  # nobody is refused for want of a worker before we listened for so long
 
 
 @dataclass
