@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from labelstream import keys
 from labelstream_cli.models.compare_view import comparison_as_json, show_comparison
 from labelstream_cli.models.comparison import Comparison, comparison
 from labelstream_cli.models.page import page, verdict
-from labelstream_cli.models.pictures import Shots, shots_of
+from labelstream_cli.models.pictures import Shots, shots_of, uncrowded
 from labelstream_cli.models.side import side_of
+from labelstream_datasets.pictures import Marked
 
 from .jobs_world import printed
 from .models_world import CLASSES, LATER, NEW, OLD, PICTURES, ModelsWorld, exported, metrics
@@ -134,6 +137,7 @@ async def test_the_page_needs_nothing_from_outside_and_escapes_foreign_names(wor
     found = await compared(world)
     html = page(found, await shots_of(world.blobs, "default", found.pairs, CLASSES))
     assert "B is better" in html
+    assert re.search(r"exported<td>\d{4}-\d\d-\d\d \d\d:\d\d UTC<td>\d{4}-", html)
     assert html.count("data:image/jpeg;base64,") == 4
     assert "http" not in html.replace("http-equiv", "")
     evil = await world.bundle(exported(LATER, "f" * 32, metrics(0.5, **{"<script>x": 0.4}), dataset_id="e" * 64))
@@ -141,3 +145,13 @@ async def test_the_page_needs_nothing_from_outside_and_escapes_foreign_names(wor
     other = page(await compared(world, NEW, LATER), Shots((), ()))
     assert "<script>x" not in other
     assert "&lt;script&gt;x" in other
+
+
+def test_names_of_near_boxes_do_not_cover_each_other() -> None:
+    boxes = [
+        Marked(0, "car 0.91", (50, 100, 150, 200)),
+        Marked(0, "car 0.40", (55, 104, 160, 210)),
+        Marked(1, "bus 0.80", (55, 300, 160, 380)),
+    ]
+    assert [box.text for box in uncrowded(boxes, 460)] == ["car 0.91", "", "bus 0.80"]
+    assert [box.corners for box in uncrowded(boxes, 460)] == [box.corners for box in boxes]

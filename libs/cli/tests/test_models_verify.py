@@ -80,6 +80,18 @@ def test_the_standard_command_that_is_shown_verifies_the_same_bundle(world: Pull
     assert subprocess.run(command, capture_output=True, text=True, check=False).returncode != 0
 
 
+def test_the_standard_command_names_the_key_that_signed(world: PullWorld, tmp_path: Path):
+    other = tmp_path / "other.pub"
+    other.write_bytes(new_signing_key()[1])
+    app = typer.Typer()
+    app.command()(verify_model)
+    told = [str(world.directory / "edge"), "--key", str(other), "--key", str(world.public)]
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, told).stdout
+    assert f"--public_key {world.public} " in shown
+    assert str(other) not in shown
+    assert json.loads(CliRunner().invoke(app, [*told, "--json"]).stdout)["key"] == str(world.public)
+
+
 def test_a_changed_file_fails_with_its_rule_and_a_hint_and_nothing_further_is_believed(world: PullWorld):
     (world.directory / "edge" / "bundle" / "report.html").write_text("better")
     result = verify(world, *with_identity(world), "--json")
@@ -125,6 +137,14 @@ def test_another_bundles_promotion_is_refused(world: PullWorld):
     assert checks(verify(world, "--json"))["promotion"]["rule"] == "promotion.malformed"
 
 
+def test_a_promotion_that_is_cut_off_is_told_in_one_plain_sentence(world: PullWorld):
+    promotion = world.directory / "edge" / "promotion.json"
+    promotion.write_bytes(promotion.read_bytes()[:40])
+    told = checks(verify(world, "--json"))["promotion"]
+    assert (told["rule"], told["hint"]) == ("promotion.malformed", "Pull the model again")
+    assert told["detail"] == "promotion.json is cut off, or holds no promotion"
+
+
 def test_another_models_grant_and_another_devices_are_refused(world: PullWorld):
     asyncio.run(world.publish("m2"))
     grant = world.directory / "edge" / "grant.age"
@@ -141,7 +161,9 @@ def test_an_expired_grant_is_told(world: PullWorld):
     world.expires_ms = 1_000
     (world.directory / "edge" / "grant.age").write_bytes(asyncio.run(world.grant("m1")))
     result = verify(world, *with_identity(world), "--json")
-    assert (result.exit_code, checks(result)["grant"]["rule"]) == (1, "grant.expired")
+    told = checks(result)["grant"]
+    assert (result.exit_code, told["rule"]) == (1, "grant.expired")
+    assert "ended at 1970-01-01 00:00 UTC, and it is 20" in told["detail"]
 
 
 def test_a_bundle_alone_can_be_checked(world: PullWorld):
@@ -176,6 +198,21 @@ def test_what_can_not_be_read_is_named(world: PullWorld, told: tuple[str, str], 
     result = verify(world, *told)
     assert result.exit_code == 1
     assert says in result.output.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("private", "key.pub is a private key: keep it away, and give the public one"),
+        ("other", "key.pub holds no public key in PEM form"),
+    ],
+)
+def test_a_key_that_is_none_is_told_in_one_plain_sentence(world: PullWorld, tmp_path: Path, kind: str, says: str):
+    key = tmp_path / "key.pub"
+    key.write_bytes({"private": new_signing_key()[0], "other": b"no key at all"}[kind])
+    result = verify(world, "--key", key)
+    assert result.exit_code == 1
+    assert result.output.strip().endswith(says)
 
 
 def test_a_directory_that_holds_no_model_is_told(world: PullWorld, tmp_path: Path):

@@ -10,6 +10,7 @@ from labelstream.events.model import ModelWithdrawn
 from labelstream.exports import Capability, ExportingNote, announce, leave_note
 from labelstream_cli.models.awaited import awaited
 from labelstream_cli.models.browse import rows_of
+from labelstream_cli.models.facts import as_entry
 from labelstream_cli.models.list_view import show_models
 from labelstream_cli.models.show_view import everything_as_json, show_model
 
@@ -52,6 +53,46 @@ async def test_the_list_says_why_models_do_not_serve_and_trainings_have_none(wor
     said = await listed(world)
     assert "a1b20000a1b2" in said
     assert "withdrawn #1" in said
+    assert "a1b20000a1b2: withdrawn: mislabelled" in said
+
+
+async def test_the_list_says_by_whom_and_why_a_model_was_withdrawn_for_machines_too(world: ModelsWorld) -> None:
+    await world.say(ModelWithdrawn(model=NEW, reason="mislabelled", by="ana"), promoted(OLD, 2))
+    assert "c3d40000c3d4: withdrawn by ana: mislabelled" in await listed(world)
+    books = await world.books()
+    told = as_entry(books, books.models.models[NEW])["withdrawal"]
+    assert (told["by"], told["reason"]) == ("ana", "mislabelled")
+
+
+async def test_a_format_that_waits_beside_a_published_model_is_told_with_its_reason(world: ModelsWorld) -> None:
+    books = await world.books()
+    (waits,) = waiting = await awaited(world.place, books)
+    assert waits.model == NEW
+    assert [one["format"] for one in waits.as_json()["waiting"]] == ["rknn-int8-rk3588"]
+    assert waits not in rows_of(books, waiting)
+    said = printed(lambda console: show_models(books, rows_of(books), console, waiting), width=140)
+    assert "c3d40000c3d4 waits for rknn-int8-rk3588: no worker takes jobs.export.rknn.rk3588" in said
+
+
+@pytest.mark.parametrize("width", [60, 80])
+async def test_on_a_narrow_terminal_no_name_or_state_is_cut_in_the_list(world: ModelsWorld, width: int) -> None:
+    lines = (await listed(world, width)).splitlines()
+    assert max(map(len, lines)) <= width
+    assert next(line for line in lines if line.startswith("a1b20000a1b2")).split()[-2:] == ["serves", "#1"]
+    for told in ("openvino-int8 ✓", "tensorrt-fp16-sm_90 ?", "rknn-int8-rk3588 …", "onnx-int8 ✗"):
+        assert any(told in line for line in lines)
+    assert ("a wider terminal, or --json, also tells: exported" in lines) == (width == 60)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+async def test_on_a_narrow_terminal_no_word_is_broken_in_a_model(world: ModelsWorld, width: int) -> None:
+    books, side = await world.books(), await world.side(NEW)
+    said = printed(lambda console: show_model(books, side, console), width=width)
+    wide = printed(lambda console: show_model(books, side, console), width=200)
+    known = {*wide.split(), *(word + "," for word in wide.split())}
+    words = said.split("unmatched boxes", 1)[1].split("✗ onnx-int8")[0].split()
+    assert "calibrated" in words
+    assert [word for word in words if word not in known] == []
 
 
 async def test_a_narrow_terminal_shows_every_id_and_figure_and_a_format_on_each_line(world: ModelsWorld) -> None:

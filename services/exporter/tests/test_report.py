@@ -94,6 +94,19 @@ def test_the_page_needs_nothing_from_outside_and_shows_no_picture_and_no_machine
     assert "a-secret-host" not in shown
 
 
+def test_on_a_phone_each_figure_of_a_format_stands_below_the_other_with_its_name():
+    formats = page(left("onnx-fp32", agreement=AGREES)).split('id="formats"')[1].split("</table>")[0]
+    head, body = formats.split("<tbody>")
+    assert 'class="dense stacked"' in head
+    assert len(re.findall('<td class="n" data-of="[^"]+">', body)) == head.count('<th class="n')
+
+
+def test_the_figures_at_the_top_are_told_alike():
+    top = page(left("onnx-fp32", agreement=AGREES)).split('class="headline"')[1].split('class="verdict')[0]
+    assert top.count("<b>") == 5
+    assert 'class="range"' not in top
+
+
 def test_names_of_classes_are_text():
     shown = page(left("onnx-fp32", agreement=AGREES))
     assert "car &lt;i&gt;" in shown

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from labelstream.bundle import ArtifactFacts, GoldenImage, GoldenSet, ManifestFacts, Thresholds
+from labelstream.bundle import REPORT, ArtifactFacts, GoldenImage, GoldenSet, ManifestFacts, Thresholds
 from labelstream.classes import ClassSchema
 from labelstream.events.model import Agreement
 from labelstream.events.training import Metrics
@@ -89,3 +90,15 @@ def write(tmp_path: Path, key: SigningKey, golden: GoldenSet):
         return write_bundle(tmp_path / model, facts(model), [PlainArtifact(artifact, source)], golden, signer.private)
 
     return write
+
+
+@pytest.fixture
+def reported(write, tmp_path: Path) -> Callable[..., WrittenBundle]:
+    """Return a function that writes a bundle with a report."""
+
+    def make(model: str = "m1", weights: bytes = b"weights") -> WrittenBundle:
+        (tmp_path / model).mkdir()
+        (tmp_path / model / REPORT).write_text("<h1>good</h1>")
+        return write(model, weights)
+
+    return make

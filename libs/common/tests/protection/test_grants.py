@@ -33,7 +33,7 @@ def test_another_devices_grant_is_refused():
 
 def test_an_expired_grant_is_refused_from_its_last_millisecond_on():
     identity, recipient = new_identity()
-    with pytest.raises(Rejected, match=r"grant\.expired.*m1"):
+    with pytest.raises(Rejected, match=r"grant\.expired.*m1 to camera-1 ended at 1970-01-01 00:00 UTC, and it is 1970"):
         open_grant(make_grant(grant_content(KEY, "camera-1", expires_ms=1_000), recipient), identity, now_ms=1_000)
 
 

@@ -161,9 +161,9 @@ def test_a_bad_key_file_is_named(signed: Path, key, tmp_path: Path):
     (tmp_path / "p384.pem").write_bytes(other_curve.private_bytes(pem, pkcs8, plain))
     with pytest.raises(Misconfigured, match=r"missing\.pub"):
         load_public_key(tmp_path / "missing.pub")
-    with pytest.raises(Misconfigured, match=r"signer\.pem"):
+    with pytest.raises(Misconfigured, match=r"signer\.pem is a private key: keep it away, and give the public one$"):
         load_public_key(key.private)
-    with pytest.raises(Misconfigured, match=r"signer\.pub"):
+    with pytest.raises(Misconfigured, match=r"signer\.pub holds no private key in PEM form without a password$"):
         load_private_key(key.public)
     with pytest.raises(Misconfigured, match=r"p384\.pem.*P-256"):
         sign_directory(signed, signed / "model.sig", tmp_path / "p384.pem")

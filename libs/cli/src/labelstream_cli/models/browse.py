@@ -47,7 +47,7 @@ def list_models(
 ) -> None:
     """List the models, the newest first: their formats, how good they are, which of them serves, and why others don't.
 
-    Trainings that got no model, or wait for one, stand there with the reason.
+    Trainings that got no model, or wait for one, stand there with the reason; so do formats that wait for a worker.
 
     Examples:
     - `labelstream models list`
@@ -66,10 +66,11 @@ def list_models(
     if as_json:
         models = [as_entry(books, row) for row in shown if isinstance(row, ModelState)]
         refused = [refusal_as_entry(row) for row in shown if isinstance(row, Refusal)]
-        to_come = [row.as_json() for row in shown if isinstance(row, Awaited)]
+        ids = {one["model"] for one in models}
+        to_come = [each.as_json() for each in waiting if each in shown or each.model in ids]
         typer.echo(json.dumps({"models": models, "refused": refused, "waiting": to_come, "more": more}))
     elif shown:
-        show_models(books, shown, Console(highlight=False), more)
+        show_models(books, shown, Console(highlight=False), waiting, more)
     else:
         typer.echo("No training was exported yet: `labelstream jobs list` shows how far they are.")
 
@@ -110,7 +111,7 @@ def show_one(
 
 def rows_of(books: Books, waiting: Sequence[Awaited] = ()) -> list[Row]:
     """Return models, and trainings that were refused or wait, the newest first."""
-    rows: list[tuple[int, int, Row]] = [(each.time_ms, -1, each) for each in waiting]
+    rows: list[tuple[int, int, Row]] = [(each.time_ms, -1, each) for each in waiting if each.model is None]
     rows += [(state.envelope.time_ms, state.offset, state) for state in books.models.models.values()]
     rows += [(each.time_ms, -1, each) for each in unanswered_refusals(books.models)]
     return [row for *_, row in sorted(rows, key=lambda one: one[:2], reverse=True)]

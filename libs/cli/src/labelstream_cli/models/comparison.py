@@ -14,7 +14,7 @@ from labelstream_cli.models.evaluation import ClassScore, Evaluation, ImageResul
 from labelstream_cli.models.facts import FormatState, formats_of
 from labelstream_cli.models.side import Side
 
-_NAMES = {"map50_95": "mAP50-95", "map50": "mAP50", "precision": "precision", "recall": "recall"}
+NAMES = {"map50_95": "mAP50-95", "map50": "mAP50", "precision": "precision", "recall": "recall"}
 _MOST_PAIRS = 8  # images that are shown
 _LEAST = 0.02  # of the quality, in which both differ enough to be shown
 
@@ -141,7 +141,7 @@ def _tests(books: Books, a: Side, b: Side) -> _Tests:
 
 def _figures(tests: _Tests) -> list[Figure]:
     found = []
-    for field, name in _NAMES.items():
+    for field, name in NAMES.items():
         a, b = tests.a, tests.b
         figure = Figure(name, getattr(a, field), getattr(b, field), _interval(a, field), _interval(b, field))
         found.append(replace(figure, difference_interval=tests.interval) if field == "map50" else figure)

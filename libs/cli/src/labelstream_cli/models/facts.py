@@ -61,11 +61,12 @@ def beside_champion(books: Books, state: ModelState) -> Compared | None:
 
 
 def why_not(books: Books, state: ModelState) -> str:
-    """Say in figures why a model was not promoted; empty for one that was."""
+    """Say why a model does not serve: who withdrew it and why, or in figures why it was never promoted."""
+    if state.withdrawn is not None:
+        by = f" by {state.withdrawn.by}" if state.withdrawn.by else ""
+        return f"withdrawn{by}: {state.withdrawn.reason}"
     if state.promotions:
         return ""
-    if state.withdrawn is not None:
-        return f"withdrawn: {state.withdrawn.reason}"
     if any(each.promotions for each in books.models.editions(state.exported.job)):
         return "another edition of the same weights was promoted"
     found = beside_champion(books, state)
@@ -97,8 +98,9 @@ def as_entry(books: Books, state: ModelState) -> dict[str, Any]:
         "standing": standing,
         "in_service": standing == "serves",
         "withdrawn": state.withdrawn is not None,
+        "withdrawal": state.withdrawn.model_dump(mode="json") if state.withdrawn else None,
         "promotions": [each.event.number for each in state.promotions],
-        "not_promoted": why_not(books, state) or None,
+        "not_promoted": (None if state.promotions else why_not(books, state)) or None,
     }
 
 

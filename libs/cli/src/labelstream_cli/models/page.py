@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.filesize import decimal
 
-from labelstream_cli.jobs.words import moment
+from labelstream.protection.grants import to_the_minute
 from labelstream_cli.models.comparison import Comparison
 from labelstream_cli.models.formats_view import figures
 from labelstream_cli.models.pictures import Shots
@@ -24,7 +24,7 @@ def page(found: Comparison, shots: Shots) -> str:
         text=text,
         shots=shots,
         groups=list(dict.fromkeys(change.group for change in found.changes)),
-        moment=moment,
+        moment=to_the_minute,
         decimal=decimal,
         figures=figures,
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageFont, ImageOps
 
 from labelstream import keys
 from labelstream.blobs.ports import BlobNotFound, Blobs, BlobTooLarge
@@ -19,6 +19,8 @@ from labelstream_datasets.pictures import Line, Marked, draw
 SIDE = 460  # pixels, of the longer side
 _QUALITY, _FONT, _NAMED = 80, 12, 6
 _MOST_BYTES = 64 << 20
+_MARGIN = 6  # pixels that a name is framed with
+_Corners = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def _shot(content: bytes, pair: Pair, names: Sequence[str]) -> Shot:
 
 def _drawn(picture: Image.Image, result: ImageResult, names: Sequence[str]) -> bytes:
     buffer = io.BytesIO()
-    drawn = draw(picture, _boxes(result, picture.size, names), _FONT)
+    drawn = draw(picture, uncrowded(_boxes(result, picture.size, names), picture.width), _FONT)
     drawn.save(buffer, "JPEG", quality=_QUALITY, subsampling=0)  # thin lines keep their colours
     return buffer.getvalue()
 
@@ -104,6 +106,28 @@ def _boxes(result: ImageResult, size: tuple[int, int], names: Sequence[str]) -> 
         for found, line in kinds
         for one in found
     ]
+
+
+def uncrowded(boxes: Sequence[Marked], width: int) -> list[Marked]:
+    """Take the names from boxes where they would cover the name of a box before them; `width` is the picture's."""
+    font, taken, told = ImageFont.load_default(size=_FONT), list[_Corners](), list[Marked]()
+    for box in boxes:
+        left, top, right, bottom = font.getbbox(box.text)
+        wide, high = right - left + _MARGIN, bottom - top + _MARGIN
+        x = max(0.0, min(box.corners[0], width - wide))  # as they are drawn
+        y = box.corners[1] - high if box.corners[1] >= high else box.corners[1]
+        place = (x, y, x + wide, y + high)
+        if box.text and any(_meet(place, other) for other in taken):
+            told.append(replace(box, text=""))
+            continue
+        if box.text:
+            taken.append(place)
+        told.append(box)
+    return told
+
+
+def _meet(one: _Corners, other: _Corners) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _placed(found: Found, size: tuple[int, int]) -> tuple[float, float, float, float]:

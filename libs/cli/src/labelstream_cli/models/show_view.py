@@ -16,11 +16,14 @@ from labelstream_cli.jobs.results_view import show_results
 from labelstream_cli.jobs.show_view import recipe_in_words
 from labelstream_cli.jobs.words import SHORT, moment, within
 from labelstream_cli.models.book import Books
+from labelstream_cli.models.comparison import NAMES
 from labelstream_cli.models.evaluation import ClassScore
 from labelstream_cli.models.facts import as_entry, as_time, standing_of, why_not
 from labelstream_cli.models.formats_view import formats_as_json, show_formats
 from labelstream_cli.models.list_view import STYLES
 from labelstream_cli.models.side import Side
+
+_USUAL = 80  # characters: what tables of figures need
 
 
 def show_model(books: Books, side: Side, console: Console) -> None:
@@ -33,7 +36,9 @@ def show_model(books: Books, side: Side, console: Console) -> None:
         table.add_row(f"[dim]{label}[/]", escape(text))
     console.print(table)
     console.print()
-    if side.trained is not None:
+    if side.trained is not None and console.width < _USUAL:
+        _show_figures(side.trained, console)
+    elif side.trained is not None:
         show_results(_without_classes(side.trained) if _scores(side) else side.trained, console)
     else:
         test = state.exported.test
@@ -43,6 +48,23 @@ def show_model(books: Books, side: Side, console: Console) -> None:
     show_formats(side, console)
     for line in (*side.missing, *_next(side)):
         console.print(line, markup=False, soft_wrap=True, style="dim")
+
+
+def _show_figures(trained: TrainingFinished, console: Console) -> None:
+    """Print the figures on test with few columns."""
+    test, champion = trained.test, trained.champion
+    beside = (champion.test,) if champion else ()
+    columns = ("test", "95 %", *("champion" for _ in beside))
+    table = plain_table("", *columns, right=frozenset(columns))
+    for field, name in NAMES.items():
+        interval = within(getattr(test, f"{field}_interval", None))
+        table.add_row(name, _figure(getattr(test, field)), interval, *(_figure(getattr(one, field)) for one in beside))
+    console.print(table)
+    if champion:
+        spread = champion.difference_interval
+        sure = f", with 95 % confidence {spread.low:+.3f} … {spread.high:+.3f}" if spread else ""
+        said = f"mAP50 {champion.difference:+.3f} over the champion, {champion.model[:SHORT]}{sure}"
+        console.print(said, style="dim")
 
 
 def _made(side: Side) -> Iterator[tuple[str, str]]:
@@ -80,11 +102,15 @@ def _show_classes(side: Side, console: Console) -> None:
     scores = _scores(side)
     if not scores:
         return
-    numbers = ("boxes", "mAP50-95", "mAP50", "precision", "recall")
+    further = ("mAP50", "precision", "recall") if console.width >= _USUAL else ()
+    numbers = ("boxes", "mAP50-95", *further)
     table = plain_table("class", *numbers, "95 % of mAP50-95", right=frozenset(numbers))
+    for column in table.columns[1:]:
+        column.no_wrap = True
     for each in sorted(scores, key=lambda score: -(score.map50_95 or 0)):
-        figures = (_figure(each.map50_95), _figure(each.map50), _figure(each.precision), _figure(each.recall))
-        table.add_row(escape(each.name), f"{each.boxes:,}", *figures, within(each.map50_95_interval))
+        figures = (_figure(each.map50), _figure(each.precision), _figure(each.recall))[: len(further)]
+        interval = within(each.map50_95_interval)
+        table.add_row(escape(each.name), f"{each.boxes:,}", _figure(each.map50_95), *figures, interval)
     console.print()
     console.print(table)
 
@@ -122,7 +148,6 @@ def everything_as_json(books: Books, side: Side) -> dict[str, Any]:
         **as_entry(books, state),
         **formats_as_json(side),
         "promotions": promotions,
-        "withdrawal": state.withdrawn.model_dump(mode="json") if state.withdrawn else None,
         "test": state.exported.test.model_dump(mode="json"),
         "validation": trained.validation.model_dump(mode="json") if trained else None,
         "champion": trained.champion.model_dump(mode="json") if trained and trained.champion else None,

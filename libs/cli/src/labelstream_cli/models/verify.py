@@ -56,7 +56,7 @@ def verify_model(
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
     else:
-        _show(found, key[0], console)
+        _show(found, console)
     if not found.ok:
         raise typer.Exit(1)
 
@@ -72,7 +72,7 @@ def _trust(directory: Path, keys: list[Path], identity: Path | None, above: int,
     )
 
 
-def _show(found: Checked, key: Path, console: Console) -> None:
+def _show(found: Checked, console: Console) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for check in found.checks:
         detail = escape(check.detail)
@@ -82,10 +82,10 @@ def _show(found: Checked, key: Path, console: Console) -> None:
             detail = f"[dim]{detail}[/]"
         table.add_row(_MARKS[check.outcome], check.name, detail)
     console.print(table)
-    if found.ok:
+    if found.ok and found.key is not None:
         console.print("[green]What was checked is what its makers signed.[/]")
         console.print("The standard command checks the signature too:", style="dim")
-        console.print(_standard_command(found.directory, key), style="dim", markup=False, soft_wrap=True)
+        console.print(_standard_command(found.directory, found.key), style="dim", markup=False, soft_wrap=True)
     else:
         console.print("[red]Don't use this model.[/]")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -12,10 +11,11 @@ from typing import Any, Literal, TypeVar
 from labelstream.bundle import MANIFEST, GrantContent, Manifest, SealedFile
 from labelstream.classes import ClassSchema
 from labelstream.errors import Rejected
-from labelstream.protection.grants import check_grant, open_grant
+from labelstream.protection.grants import check_grant, open_grant, to_the_minute
 from labelstream.protection.opening import VerifiedBundle
 from labelstream.protection.promotions import PromotionStatement, check_promotion
 from labelstream.protection.pulled import GRANT, PROMOTION, Pulled, PulledPromotion
+from labelstream.protection.signing_keys import load_public_key
 from labelstream.protection.verifying import (
     check_classes,
     check_consistency,
@@ -55,6 +55,7 @@ class Checked:
 
     directory: Path
     manifest: Manifest | None = None
+    key: Path | None = None  # the trusted one that the signature was made with
     checks: list[Check] = field(default_factory=list)
 
     @property
@@ -67,6 +68,7 @@ class Checked:
         return {
             "ok": self.ok,
             "directory": str(self.directory),
+            "key": str(self.key) if self.key else None,
             "project": self.manifest.project if self.manifest else None,
             "model": self.manifest.model if self.manifest else None,
             "checks": [vars(check) for check in self.checks],
@@ -120,21 +122,34 @@ def checked(directory: Path, trust: Trust, *, now_ms: int) -> Checked:
 
 
 def _look_at_bundle(found: Checked, bundle: Path, trust: Trust) -> _Signed | None:
-    keys = trust.public_keys
-    digests = found.look(
+    signed = found.look(
         "signature",
-        lambda: verify_files(bundle, keys),
-        lambda signed: f"{len(signed)} files are as they were signed, with a trusted key",
+        lambda: _verified(bundle, trust.public_keys),
+        lambda shown: f"{len(shown[0])} files are as they were signed, with a trusted key",
     )
-    if digests is None:
+    if signed is None:
         found.skip(("manifest",), "needs a signature that holds")
         return None
+    digests, found.key = signed
     manifest = found.look(
         "manifest",
         lambda: signed_manifest(bundle, digests),
         lambda read: f"{read.bundle}: model {read.model} of {read.project}, edition {read.edition}",
     )
     return None if manifest is None else _Signed(VerifiedBundle(bundle, manifest, digests[MANIFEST]), digests)
+
+
+def _verified(bundle: Path, keys: Sequence[Path]) -> tuple[dict[str, str], Path]:
+    """Return the digests of the files, and the key that signed them. Raises Rejected, Misconfigured."""
+    for key in keys:
+        load_public_key(key)  # each must be one, also those behind the right one
+    for key in keys[:-1]:
+        try:
+            return verify_files(bundle, [key]), key
+        except Rejected as refusal:  # a stranger's key is told before any file is read
+            if refusal.rule != "signature.foreign_key":
+                raise
+    return verify_files(bundle, keys), keys[-1]
 
 
 def _consistent(signed: _Signed) -> list[str]:
@@ -156,7 +171,7 @@ def _look_at_promotion(found: Checked, signed: _Signed, pulled: Pulled | None, t
         return
 
     def check() -> PromotionStatement | None:
-        promotion = pulled.promotion if pulled else None
+        promotion = _beside(pulled) if pulled else None
         if promotion is not None:
             return _promotion(promotion, signed.verified, trust)
         if not trust.above:
@@ -164,6 +179,13 @@ def _look_at_promotion(found: Checked, signed: _Signed, pulled: Pulled | None, t
         raise Rejected("promotion.missing", f"there is no {PROMOTION} here", "Pull the model again")
 
     found.look("promotion", check, _promotion_in_words)
+
+
+def _beside(pulled: Pulled) -> PulledPromotion | None:
+    try:
+        return pulled.promotion
+    except Rejected as refusal:
+        raise Rejected(refusal.rule, f"{PROMOTION} is cut off, or holds no promotion", refusal.hint) from refusal
 
 
 def _promotion(promotion: PulledPromotion, verified: VerifiedBundle, trust: Trust) -> PromotionStatement:
@@ -208,8 +230,7 @@ def _grant(sealed: bytes, identity: str, manifest: Manifest, now_ms: int) -> Gra
 
 def _grant_in_words(content: GrantContent) -> str:
     ends = content.expires_ms
-    until = "without an end" if ends is None else f"until {datetime.fromtimestamp(ends / 1000, UTC):%Y-%m-%d %H:%M} UTC"
-    return f"of {content.device}, {until}"
+    return f"of {content.device}, {'without an end' if ends is None else f'until {to_the_minute(ends)}'}"
 
 
 def _opened_in_words(file: SealedFile, _: None) -> str:

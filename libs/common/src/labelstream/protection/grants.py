@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgpack
@@ -31,10 +32,16 @@ def open_grant(grant: bytes, identity: str, *, now_ms: int) -> GrantContent:
     if content.expires_ms is not None and now_ms >= content.expires_ms:
         raise Rejected(
             "grant.expired",
-            f"the grant of {content.model} to {content.device} ended at {content.expires_ms} and it is {now_ms} (ms)",
+            f"the grant of {content.model} to {content.device} ended at {to_the_minute(content.expires_ms)}, "
+            f"and it is {to_the_minute(now_ms)}",
             "Ask for a new grant",
         )
     return content
+
+
+def to_the_minute(time_ms: int) -> str:
+    """Return a time as people on any device read it."""
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def check_grant(content: GrantContent, *, model: str, project: str) -> None:
