@@ -71,7 +71,7 @@ async def _with_kills(see: Onlooker) -> None:
     stack.kill("trainer")
     await see.heard(TrainingFinished)
     converting = stack.layout.state("exporter-work")
-    await eventually(lambda: any(converting.glob("jobs/*/out/spec.json")))  # its engine was started
+    await eventually(lambda: any(converting.glob("work/jobs/*/out/spec.json")))  # its engine was started
     stack.kill("exporter-work")
     await _stored(stack, "default/model-keys/")  # the bundle is on its way out
     stack.kill("exporter")
