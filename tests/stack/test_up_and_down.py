@@ -49,7 +49,7 @@ def test_down_stops_everything_and_up_finds_it_again(directory: Path) -> None:
     assert down(directory) == 0
     second = up(directory, STORE_ONLY)
     assert not second.was_running
-    assert second.record.ports == first.record.ports
+    assert second.record.ports.seaweedfs == first.record.ports.seaweedfs
     assert second.store == first.store
     assert client_of(second.store).get_object(Bucket="labelstream-data", Key="kept")["Body"].read() == b"kept"
 
