@@ -19,6 +19,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from labelstream import keys
+from labelstream.answers import write_answer
 from labelstream.blobs.leases import Leases
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.events.annotation import AnnotationSettled
@@ -39,7 +40,7 @@ from labelstream.jobs.rabbitmq import RabbitJobQueue
 from labelstream.jobs.worker import LEASE
 from labelstream.service.health import Health
 from labelstream.streams.rabbitmq import RabbitBroker
-from labelstream.training_requests import QUEUE, Answer, TrainingRequest, write_answer
+from labelstream.training_requests import QUEUE, Answer, TrainingRequest
 from labelstream.trainings import LOG, retry_id
 from labelstream.values import FileRef, Position
 from labelstream_cli.main import app

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from labelstream import keys
+from labelstream.answers import write_answer
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.events.base import ANNOTATION_EVENTS, TRAINING_EVENTS, Event
 from labelstream.events.envelope import Envelope
@@ -29,7 +30,7 @@ from labelstream.events.training import (
 from labelstream.jobs.memory import MemoryJobQueue
 from labelstream.service.health import Health
 from labelstream.streams.memory import MemoryBroker
-from labelstream.training_requests import QUEUE, Answer, TrainingRequest, write_answer
+from labelstream.training_requests import QUEUE, Answer, TrainingRequest
 from labelstream.trainings import LOG
 from labelstream.values import FileRef, Position
 from labelstream_cli.jobs.place import Place

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from labelstream import keys
 from labelstream.access import Device, Ended, User
+from labelstream.answers import write_answer
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.events.access import (
     AccessEvent,
@@ -26,7 +27,7 @@ from labelstream.events.access import (
 from labelstream.events.base import ACCESS_EVENTS
 from labelstream.events.envelope import Envelope
 from labelstream.jobs.memory import MemoryJobQueue
-from labelstream.model_requests import QUEUE, Answer, ModelRequest, RevokeDevice, write_answer
+from labelstream.model_requests import QUEUE, Answer, ModelRequest, RevokeDevice
 from labelstream.protection.sealing import identity_in, new_identity, recipient_of
 from labelstream.service.health import Health
 from labelstream.streams.memory import MemoryBroker

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from labelstream.answers import write_answer
 from labelstream.events.model import ModelExported
 from labelstream.events.training import Metrics
-from labelstream.model_requests import QUEUE, Answer, ModelRequest, WriteTwin, write_answer
+from labelstream.model_requests import QUEUE, Answer, ModelRequest, WriteTwin
 from labelstream.values import FileRef, Position
 from labelstream_cli.models.twin import in_words, twin_of
 from labelstream_cli.running import CommandFailed

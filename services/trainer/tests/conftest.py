@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from labelstream import keys
+from labelstream.answers import read_answer
 from labelstream.blobs.leases import Leases
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.classes import ClassSchema
@@ -30,7 +31,7 @@ from labelstream.service.health import Health
 from labelstream.streams.amqp import decode
 from labelstream.streams.journal import Journal
 from labelstream.streams.memory import MemoryBroker
-from labelstream.training_requests import read_answer
+from labelstream.training_requests import Answer
 from labelstream.trainings import JobBook
 from labelstream.values import FileRef, Position, Split, digest_of, sha256_hex
 from labelstream.view import AnnotationView
@@ -156,7 +157,7 @@ class Trainer:
 
     async def answered(self, answer: str, project: str = "default") -> tuple[str, str | None, str]:
         """What was answered: the outcome, the job and the reason."""
-        found = await read_answer(self.blobs, project, answer)
+        found = await read_answer(Answer, self.blobs, project, answer)
         assert found is not None
         return found.outcome, found.job, found.reason
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 Family = Literal["onnx", "openvino", "torchscript", "tensorrt", "rknn"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
@@ -41,24 +41,23 @@ class Format:
     @classmethod
     def parse(cls, name: str) -> Format:
         """Read a name. Raises ValueError, which says what is wrong with it and shows some that are right."""
-        family, _, rest = name.partition("-")
-        precision, *special = rest.split("-")
-        if family not in get_args(Family):
-            raise ValueError(
-                f"{name!r} is no format: known families are {', '.join(get_args(Family))}; e.g. {_EXAMPLES}"
-            )
-        if precision not in PRECISIONS[family]:  # type: ignore[index]  # a Family, as was just checked
-            known = ", ".join(PRECISIONS[family])  # type: ignore[index]
-            raise ValueError(f"{name!r} is no format: {family} comes in {known}")
-        nms, batch, target = "nms" in special, None, None
+        called, _, rest = name.partition("-")
+        precise, *special = rest.split("-")
+        family = next((each for each in PRECISIONS if each == called), None)
+        if family is None:
+            raise ValueError(f"{name!r} is no format: known families are {', '.join(PRECISIONS)}; e.g. {_EXAMPLES}")
+        precision = next((each for each in PRECISIONS[family] if each == precise), None)
+        if precision is None:
+            raise ValueError(f"{name!r} is no format: {family} comes in {', '.join(PRECISIONS[family])}")
+        batch, target = None, None
         for part in special:
             if re.fullmatch(r"b[1-9]\d{0,2}", part):
                 batch = int(part[1:])
-            elif re.fullmatch(TARGETS.get(family, r"\b\B"), part):  # type: ignore[call-overload]
+            elif family in TARGETS and re.fullmatch(TARGETS[family], part):
                 target = part
             elif part != "nms":
                 raise ValueError(f"{name!r} is no format: it can't be {part!r}; right are e.g. {_EXAMPLES}")
-        found = cls(family, precision, nms, batch, target)  # type: ignore[arg-type]
+        found = cls(family, precision, "nms" in special, batch, target)
         if problem := found._problem():
             raise ValueError(f"{name!r} is no format: {problem}")
         if found.name != name:

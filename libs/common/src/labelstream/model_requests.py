@@ -6,20 +6,16 @@ API to put there, and only there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field
 
-from labelstream import keys
 from labelstream.access import Device, Name, User
-from labelstream.blobs.ports import BlobNotFound, Blobs
+from labelstream.answers import AnswerId
 from labelstream.values import Value
 
 QUEUE = "requests.exporter"
 GRANTS_QUEUE = "requests.grants"
-
-AnswerId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
 
 class Promote(Value):
@@ -105,10 +101,6 @@ class GrantRequest(Value):
     device: Name
 
 
-class _Awaited(Value):
-    answer: AnswerId | None = None
-
-
 class Answer(Value):
     """What became of a request."""
 
@@ -118,24 +110,3 @@ class Answer(Value):
     rule: str = ""
     reason: str = ""
     hint: str = ""
-
-
-def answer_id_in(payload: Mapping[str, Any]) -> str | None:
-    """Return where the answer to a request is awaited, also when the rest of it can't be understood."""
-    try:
-        return _Awaited.model_validate(payload).answer
-    except ValidationError:
-        return None
-
-
-async def read_answer(blobs: Blobs, project: str, answer_id: str) -> Answer | None:
-    """Return what the exporter answered; None while it has not. Raises Unavailable."""
-    try:
-        return Answer.model_validate_json((await blobs.get(keys.answer(project, answer_id))).data)
-    except BlobNotFound:
-        return None
-
-
-async def write_answer(blobs: Blobs, project: str, answer_id: str, answer: Answer) -> None:
-    """Answer a request. Raises Unavailable."""
-    await blobs.put(keys.answer(project, answer_id), answer.model_dump_json().encode())

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from labelstream import keys
-from labelstream.blobs.ports import BlobNotFound, Blobs
+from labelstream.answers import AnswerId
 from labelstream.values import FileRef, Value
 
 QUEUE = "requests.trainer"
 ASKS = ("cut", "dataset", "cancel", "retry")
 
-AnswerId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Outcome = Literal["waiting", "requested", "known", "cancelling", "cancelled", "refused"]
 
 
@@ -45,10 +42,6 @@ class TrainingRequest(Value):
         return self
 
 
-class _Awaited(Value):
-    answer: AnswerId | None = None
-
-
 class Answer(Value):
     """What became of a request."""
 
@@ -56,24 +49,3 @@ class Answer(Value):
     job: str | None = Field(None, description="the job that is meant, where there is one")
     rule: str = Field("", description="of what was refused")
     reason: str = Field("", description="what it waits for, or why it was refused and what to do")
-
-
-def answer_id_in(payload: Mapping[str, Any]) -> str | None:
-    """Return where the answer to a request is awaited, also when the rest of it can't be understood."""
-    try:
-        return _Awaited.model_validate(payload).answer
-    except ValidationError:
-        return None
-
-
-async def read_answer(blobs: Blobs, project: str, answer_id: str) -> Answer | None:
-    """Return what the trainer answered so far; None while it has not. Raises Unavailable."""
-    try:
-        return Answer.model_validate_json((await blobs.get(keys.answer(project, answer_id))).data)
-    except BlobNotFound:
-        return None
-
-
-async def write_answer(blobs: Blobs, project: str, answer_id: str, answer: Answer) -> None:
-    """Answer a request, over an earlier answer. Raises Unavailable."""
-    await blobs.put(keys.answer(project, answer_id), answer.model_dump_json().encode())

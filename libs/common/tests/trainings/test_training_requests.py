@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from labelstream.answers import answer_id_in, read_answer, write_answer
 from labelstream.blobs.memory import MemoryBlobs
-from labelstream.training_requests import Answer, TrainingRequest, answer_id_in, read_answer, write_answer
+from labelstream.training_requests import Answer, TrainingRequest
 
 HERE = "a" * 32
 DATASET = {"key": "default/datasets/d/dataset.json", "sha256": "0" * 64, "size_bytes": 2}
@@ -55,9 +56,9 @@ def test_where_the_answer_is_awaited_is_known_although_the_rest_makes_no_sense()
 
 async def test_an_answer_is_read_as_it_was_written_last() -> None:
     blobs = MemoryBlobs()
-    assert await read_answer(blobs, "default", HERE) is None
+    assert await read_answer(Answer, blobs, "default", HERE) is None
     await write_answer(blobs, "default", HERE, Answer(outcome="waiting", reason="not augmented yet"))
     answer = Answer(outcome="requested", job="j")
     await write_answer(blobs, "default", HERE, answer)
-    assert await read_answer(blobs, "default", HERE) == answer
-    assert await read_answer(blobs, "other", HERE) is None
+    assert await read_answer(Answer, blobs, "default", HERE) == answer
+    assert await read_answer(Answer, blobs, "other", HERE) is None

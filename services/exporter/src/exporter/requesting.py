@@ -16,19 +16,11 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.access import metrics
+from labelstream.answers import answer_id_in, read_answer, write_answer
 from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected, Unavailable
 from labelstream.jobs.ports import Job, JobQueue, Taken
-from labelstream.model_requests import (
-    GRANTS_QUEUE,
-    QUEUE,
-    Answer,
-    GrantRequest,
-    ModelRequest,
-    answer_id_in,
-    read_answer,
-    write_answer,
-)
+from labelstream.model_requests import GRANTS_QUEUE, QUEUE, Answer, GrantRequest, ModelRequest
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.values import Project, Value
@@ -64,7 +56,7 @@ class Requests:
     async def answer(self, job: Job) -> None:
         """Do what a person asks for, unless it was answered before, and answer. Raises Unavailable."""
         answer_id = answer_id_in(job.payload) if _has_project(job) else None
-        if answer_id is not None and await read_answer(self.data, job.project, answer_id) is not None:
+        if answer_id is not None and await read_answer(Answer, self.data, job.project, answer_id) is not None:
             return
         answer = await self._answered(job)
         if answer_id is not None:

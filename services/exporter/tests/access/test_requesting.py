@@ -10,18 +10,10 @@ from typing import Any
 import pytest
 
 from labelstream import keys
+from labelstream.answers import read_answer
 from labelstream.errors import Unavailable
 from labelstream.events.access import AccessEvent, AccessGiven, GrantMade
-from labelstream.model_requests import (
-    GRANTS_QUEUE,
-    QUEUE,
-    AddDevice,
-    Answer,
-    GrantRequest,
-    ModelRequest,
-    Promote,
-    read_answer,
-)
+from labelstream.model_requests import GRANTS_QUEUE, QUEUE, AddDevice, Answer, GrantRequest, ModelRequest, Promote
 from labelstream.protection.sealing import new_identity
 
 from .world import PROJECT, World, device, job
@@ -63,7 +55,7 @@ async def test_requests_are_answered_where_the_answer_is_awaited(world: World) -
         await world.queue.put(QUEUE, job(add("kiosk", FIRST), "a"))
         await until(lambda: answered(world, FIRST))
         await until(lambda: not world.queue._held)
-    assert await read_answer(world.data, PROJECT, FIRST) == Answer(outcome="done")
+    assert await read_answer(Answer, world.data, PROJECT, FIRST) == Answer(outcome="done")
     assert world.events(AccessEvent) == [AccessGiven(kind="device", name="kiosk", by="ada")]
 
 
@@ -85,7 +77,7 @@ async def test_a_bad_request_is_answered_with_rule_reason_and_hint_and_the_next_
         await world.queue.put(QUEUE, job(told, "bad"))
         await world.queue.put(QUEUE, job(add("kiosk", SECOND), "good"))
         await until(lambda: answered(world, SECOND))
-    answer = await read_answer(world.data, PROJECT, FIRST)
+    answer = await read_answer(Answer, world.data, PROJECT, FIRST)
     assert answer is not None
     assert (answer.outcome, answer.rule) == ("refused", rule)
     assert reason in answer.reason
@@ -106,7 +98,7 @@ async def test_what_a_request_holds_is_not_repeated_in_its_refusal(world: World)
     user = {"name": "UPPER", "email_sha256": "0" * 64, "password_hash": "hunter2"}
     told = {"what": {"ask": "add-user", "user": user}, "by": "ada", "answer": FIRST}
     await world.requests.answer(job(told, "a"))
-    answer = await read_answer(world.data, PROJECT, FIRST)
+    answer = await read_answer(Answer, world.data, PROJECT, FIRST)
     assert answer is not None
     assert answer.rule == "request.unreadable"
     assert "hunter2" not in answer.model_dump_json()
@@ -118,7 +110,7 @@ async def test_a_request_that_comes_twice_is_done_once(world: World) -> None:
         await world.queue.put(QUEUE, job(add("kiosk", FIRST), "a"))
         await world.queue.put(QUEUE, job(add("door", SECOND), "b"))
         await until(lambda: answered(world, SECOND))
-    assert await read_answer(world.data, PROJECT, FIRST) == Answer(outcome="done")
+    assert await read_answer(Answer, world.data, PROJECT, FIRST) == Answer(outcome="done")
     assert [event.name for event in world.events(AccessGiven)] == ["kiosk", "door"]
     assert len(world.said) == 2
 
@@ -150,7 +142,7 @@ async def test_a_handler_is_asked_again_after_unavailable(world: World) -> None:
         await world.queue.put(QUEUE, job(request.model_dump(mode="json"), "a"))
         await until(lambda: answered(world, FIRST))
     assert asked == ["ada", "ada"]
-    answer = await read_answer(world.data, PROJECT, FIRST)
+    answer = await read_answer(Answer, world.data, PROJECT, FIRST)
     assert answer == Answer(outcome="done", model="m", number=3)
 
 

@@ -14,6 +14,7 @@ from exporter.access.vault import Vault
 from exporter.requesting import Handler, Requests
 from labelstream import keys
 from labelstream.access import Device
+from labelstream.answers import read_answer
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.bundle import ArtifactFacts, GoldenSet, ManifestFacts, Thresholds
 from labelstream.classes import ClassSchema
@@ -24,16 +25,7 @@ from labelstream.events.model import ModelEvent, ModelExported, ModelWithdrawn
 from labelstream.events.training import Metrics
 from labelstream.jobs.memory import MemoryJobQueue
 from labelstream.jobs.ports import Job
-from labelstream.model_requests import (
-    AddDevice,
-    AddUser,
-    Answer,
-    GrantRequest,
-    ModelRequest,
-    RevokeDevice,
-    RevokeUser,
-    read_answer,
-)
+from labelstream.model_requests import AddDevice, AddUser, Answer, GrantRequest, ModelRequest, RevokeDevice, RevokeUser
 from labelstream.models import ModelBook
 from labelstream.protection.bundling import PlainArtifact, put_together, verify_bundle, write_bundle
 from labelstream.protection.grants import open_grant, seal_model_key
@@ -107,7 +99,7 @@ class World:
         request = ModelRequest.model_validate({"what": what, "by": by, "why": why, "answer": uuid4().hex})
         assert request.answer is not None
         await self.requests.answer(job(request.model_dump(mode="json"), request.answer))
-        answer = await read_answer(self.data, PROJECT, request.answer)
+        answer = await read_answer(Answer, self.data, PROJECT, request.answer)
         assert answer is not None
         return answer
 

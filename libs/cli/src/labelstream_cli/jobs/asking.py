@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from uuid import uuid4
 
+from labelstream.answers import read_answer
 from labelstream.jobs.ports import Job, JobQueue
-from labelstream.training_requests import QUEUE, Answer, TrainingRequest, read_answer
+from labelstream.training_requests import QUEUE, Answer, TrainingRequest
 from labelstream_cli.jobs.place import Place
 from labelstream_cli.running import CommandFailed
 
@@ -36,7 +37,7 @@ async def answer_to(
     """
     deadline = None if within_s is None else time.monotonic() + within_s
     while True:
-        answer = await read_answer(place.blobs, project, asking)
+        answer = await read_answer(Answer, place.blobs, project, asking)
         if answer is not None and answer.outcome == "refused":
             raise CommandFailed(f"{answer.rule}: {answer.reason}" if answer.rule else answer.reason)
         if answer is not None and answer.outcome != "waiting":

@@ -10,10 +10,11 @@ from uuid import uuid4
 
 import typer
 
+from labelstream.answers import read_answer
 from labelstream.blobs.ports import Blobs
 from labelstream.errors import Unavailable
 from labelstream.jobs.ports import Job, JobQueue
-from labelstream.model_requests import QUEUE, Answer, ModelRequest, read_answer
+from labelstream.model_requests import QUEUE, Answer, ModelRequest
 from labelstream_cli.jobs.place import Place
 from labelstream_cli.running import ERRORS, CommandFailed
 
@@ -59,7 +60,7 @@ async def answer_to(blobs: Blobs, project: str, asking: str, within_s: float = A
     """
     deadline = time.monotonic() + within_s
     while True:
-        answer = await read_answer(blobs, project, asking)
+        answer = await read_answer(Answer, blobs, project, asking)
         if answer is not None and answer.outcome == "refused":
             raise CommandFailed(f"{answer.rule}: {_sentence(answer.reason)} {answer.hint}".rstrip())
         if answer is not None or time.monotonic() >= deadline:

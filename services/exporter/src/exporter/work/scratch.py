@@ -5,7 +5,6 @@ ROOT/datasets/<id>/   images for proofs and calibrations          ROOT/jobs/<job
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelstream.errors import Misconfigured
+from labelstream.service.owning import owned
 
 
 @dataclass(frozen=True)
@@ -26,14 +25,7 @@ class Scratch:
     @contextmanager
     def owned(self) -> Iterator[None]:
         """Have the folder to ourselves. Raises Misconfigured when another worker works there."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel frees it when we die
-            except OSError as error:
-                raise Misconfigured(
-                    f"another worker uses the folder {self.root}: give each worker its own LABELSTREAM_STATE_DIR"
-                ) from error
+        with owned(self.root, "LABELSTREAM_STATE_DIR"):
             shutil.rmtree(self.root / "jobs", ignore_errors=True)
             yield
 

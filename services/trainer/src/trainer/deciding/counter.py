@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from labelstream.answers import answer_id_in, write_answer
 from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected, Unavailable
 from labelstream.jobs.ports import JobQueue, Taken
 from labelstream.service.health import Health
-from labelstream.training_requests import QUEUE, Answer, TrainingRequest, answer_id_in, write_answer
+from labelstream.training_requests import QUEUE, Answer, TrainingRequest
 from labelstream.trainings import JobBook, JobState
 from trainer import metrics
 from trainer.deciding.following import Following

@@ -5,7 +5,6 @@ SCRATCH/datasets/<id>/   a dataset laid out          SCRATCH/jobs/<job>/   the f
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import uuid
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelstream.errors import Misconfigured
+from labelstream.service.owning import owned
 
 KEEP_JOBS = 2  # folders of jobs that were interrupted here; each may go on from what lies in the store, too
 
@@ -29,14 +28,7 @@ class Scratch:
     @contextmanager
     def owned(self) -> Iterator[None]:
         """Have the folder to ourselves. Raises Misconfigured when another worker works there."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel frees it when we die
-            except OSError as error:
-                raise Misconfigured(
-                    f"another worker uses the folder {self.root}: give each worker its own LABELSTREAM_SCRATCH_DIR"
-                ) from error
+        with owned(self.root, "LABELSTREAM_SCRATCH_DIR"):
             shutil.rmtree(self._going, ignore_errors=True)
             yield
 
