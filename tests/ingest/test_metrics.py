@@ -37,6 +37,7 @@ async def test_every_metric_that_an_alert_asks_for_is_exported_by_a_running_serv
     program.start()
     try:
         await until_answered(broker, 1)
+        await _samples(program, until="labelstream_offset")  # the answer is heard before its offset is noted
         await asyncio.to_thread(fresh_rabbitmq.kill)  # so that it waits for something
         exported = await _samples(program, until="labelstream_waiting_seconds")
     finally:

@@ -301,7 +301,12 @@ def test_a_training_is_asked_for_with_a_recipe_and_awaited(platform: Platform, t
 
 def test_interrupting_the_wait_ends_the_wait_alone(platform: Platform) -> None:
     job = "88ff0000" * 4
-    program = "from labelstream_cli.main import app; app()"
+    program = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born ignoring it
+from labelstream_cli.main import app
+app()
+"""
     command = [sys.executable, "-c", program, "train", "--at", "0", "--wait"]
     platform.play(lambda trainer: trainer.say(requested(job)))
     environment = {**os.environ, **platform.environment}

@@ -134,8 +134,13 @@ async def test_why_a_candidate_does_not_serve_is_logged_once(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logged: list[str] = []
-    own = structlog.wrap_logger(structlog.PrintLogger(), processors=[_noted(logged)])
-    monkeypatch.setattr(promoting, "log", own)  # another test may have set up the logs of this process
+    own = structlog.wrap_logger(
+        structlog.PrintLogger(),
+        processors=[_noted(logged)],
+        wrapper_class=structlog.BoundLogger,  # another test may have set up this process to log warnings alone
+        cache_logger_on_first_use=False,
+    )
+    monkeypatch.setattr(promoting, "log", own)
     await registry.served("a")
     await registry.export("b", 0.4)
     for _ in range(3):
