@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.adapters.images import decode
-from inference.adapters.onnx import OnnxEngine, open_onnx
-from inference.domain import ImageLimits
-from inference.engine import detect
+from inference.answering.images import decode
+from inference.engine.adapters.onnx import OnnxEngine, open_onnx
+from inference.engine.detecting import detect
+from inference.engine.geometry import ImageLimits
 from labelstream.bundle import Thresholds
 
 SCRIPT = Path(__file__).with_name("ultralytics_answers.py")

@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from inference.adapters.grants import ExporterApi
 from inference.app import Replica, put_together
+from inference.serving.adapters.grants import ExporterApi
 from inference.settings import InferenceGroup, InferenceSettings
 from labelstream import keys
 from labelstream.blobs.memory import MemoryBlobs

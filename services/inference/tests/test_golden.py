@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inference.domain import Found, Letterbox, Size
-from inference.golden import differs
+from inference.engine.geometry import Found, Letterbox, Size
+from inference.engine.golden import differs
 from labelstream.bundle import GoldenSet, Thresholds
 
 ALLOWED = GoldenSet(images=(), max_box_px=1.0, max_score=0.01)

@@ -10,8 +10,8 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from pydantic import SecretStr
 
-from inference.adapters.grants import ExporterApi, Revoked
-from inference.ports import NoGrant, TurnedAway
+from inference.serving.adapters.grants import ExporterApi, Revoked
+from inference.serving.ports import NoGrant, TurnedAway
 from labelstream.errors import Unavailable
 
 MAKING = Response(status_code=202, headers={"Retry-After": "3"})

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.adapters.images import decode
-from inference.domain import ImageLimits
+from inference.answering.images import decode
+from inference.engine.geometry import ImageLimits
 from labelstream.errors import Rejected
 
 LIMITS = ImageLimits(max_bytes=200_000, max_pixels=100_000)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from inference.models import Models
-from inference.standing import Dispensable, Standing
+from inference.serving.models import Models
+from inference.serving.standing import Dispensable, Standing
 from labelstream.service.health import Health
 
 

@@ -9,23 +9,26 @@ from dataclasses import dataclass
 import httpx
 from fastapi import FastAPI
 
-from inference.adapters.delivery import Delivery
-from inference.adapters.grants import ExporterApi
-from inference.adapters.images import decode, run_single_threaded
-from inference.adapters.onnx import FORMAT, open_onnx
-from inference.adapters.shelf import DiskShelf
-from inference.api import build_api
-from inference.domain import ImageLimits
-from inference.follow import Follower
-from inference.handler import Activator
-from inference.loading import Loader
-from inference.models import Models
-from inference.patience import Patience
-from inference.ports import Grants
+from inference.access.open import Open
+from inference.answering.api import build_api
+from inference.answering.images import decode, run_single_threaded
+from inference.answering.parts import Parts
+from inference.answering.predicting import Predictor
+from inference.answering.workers import Workers
+from inference.engine.adapters.onnx import FORMAT, open_onnx
+from inference.engine.geometry import ImageLimits
+from inference.serving.adapters.delivery import Delivery
+from inference.serving.adapters.grants import ExporterApi
+from inference.serving.adapters.shelf import DiskShelf
+from inference.serving.follow import Follower
+from inference.serving.handler import Activator
+from inference.serving.loading import Loader
+from inference.serving.models import Models
+from inference.serving.patience import Patience
+from inference.serving.ports import Grants
+from inference.serving.standing import Dispensable, Standing
+from inference.serving.telemetry import Telemetry
 from inference.settings import InferenceGroup, InferenceSettings
-from inference.standing import Dispensable, Standing
-from inference.telemetry import Telemetry
-from inference.workers import Workers
 from labelstream.blobs.ports import Blobs
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.errors import Misconfigured, Rejected
@@ -80,7 +83,7 @@ def put_together(settings: InferenceSettings, health: Health, broker: Broker, st
     workers = Workers(group.threads, group.queue_size)
     limits = ImageLimits(group.max_image_bytes, group.max_pixels)
     return Replica(
-        api=build_api(models, health, workers, limits, decode),
+        api=build_api(Parts(models, Predictor(models, workers), Open(), limits, decode), health),
         follower=Follower(broker, activator, telemetry, standing, patience),
         telemetry=telemetry,
         workers=workers,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from inference.domain import Floats, Found, ImageLimits, Size
-from inference.engine import Engine, detect
-from inference.ports import Decode
+from inference.engine.contract import Engine
+from inference.engine.detecting import detect
+from inference.engine.geometry import Floats, Found, ImageLimits, Size
+from inference.serving.ports import Decode
 from labelstream.bundle import Artifact, GoldenSet, Manifest, Thresholds
 from labelstream.errors import Rejected
 from labelstream.events.model import AgreementLimits

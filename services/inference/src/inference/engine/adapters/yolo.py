@@ -7,8 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from inference.domain import Floats, Found, Letterbox, Pixels, Size
-from inference.engine import Prepared
+from inference.engine.contract import Prepared
+from inference.engine.geometry import Floats, Found, Letterbox, Pixels, Size
 from labelstream.bundle import Thresholds
 
 PADDING = np.float32(114 / 255)  # the grey that the network was trained with
@@ -16,15 +16,15 @@ MOST_CANDIDATES = 30_000  # suppression is quadratic; the best ones decide
 
 
 def to_tensor(image: Pixels, side: int) -> Prepared:
-    """Letterbox an image (height, width, 3) BGR into (1, 3, side, side) RGB, 0 to 1."""
+    """Letterbox an image (height, width, 3) BGR into (3, side, side) RGB, 0 to 1."""
     height, width = image.shape[:2]
     fit = Letterbox.of(Size(width, height), side)
     inner = (fit.inner.width, fit.inner.height)
     resized = image if inner == (width, height) else cv2.resize(image, inner, interpolation=cv2.INTER_LINEAR)
-    tensor = np.full((1, 3, side, side), PADDING, np.float32)
+    tensor = np.full((3, side, side), PADDING, np.float32)
     rows, columns = slice(fit.top, fit.top + inner[1]), slice(fit.left, fit.left + inner[0])
     for channel in range(3):
-        np.divide(resized[:, :, 2 - channel], np.float32(255), out=tensor[0, channel, rows, columns])
+        np.divide(resized[:, :, 2 - channel], np.float32(255), out=tensor[channel, rows, columns])
     return Prepared(tensor, fit)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -11,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from inference.answering.workers import Busy
 from inference.metrics import REFUSED
-from inference.workers import Busy
 from labelstream.errors import Rejected, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -24,6 +25,7 @@ STATUS = {
     "image.empty": HTTPStatus.BAD_REQUEST,
     "request.malformed": HTTPStatus.BAD_REQUEST,
     "project.unknown": HTTPStatus.NOT_FOUND,
+    "model.not_here": HTTPStatus.NOT_FOUND,
 }  # any other rule: 422
 
 
@@ -36,6 +38,19 @@ class Problem(BaseModel):
     detail: str
     rule: str
     hint: str
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": description, "content": {MEDIA_TYPE: {}}}
+    for status, description in {
+        400: "there is no image in the request",
+        404: "the project is not served here",
+        413: "the image has too many bytes or pixels",
+        415: "the content is no image of a known format",
+        422: "a parameter is wrong, or the image is damaged",
+        503: "no model yet, or too many requests wait; Retry-After says when to ask again",
+    }.items()
+}  # for the contract
 
 
 def problem(status: int, rule: str, detail: str, hint: str, headers: dict[str, str] | None = None) -> Response:

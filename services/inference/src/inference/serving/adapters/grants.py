@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from inference.ports import NoGrant, TurnedAway
+from inference.serving.ports import NoGrant, TurnedAway
 from labelstream.errors import Unavailable
 
 WHAT = "exporter API"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from inference.domain import Found, Size
-from inference.engine import Detected
-from inference.models import ServingModel
+from inference.engine.detecting import Detected
+from inference.engine.geometry import Found, Size
+from inference.serving.models import ServingModel
 from labelstream.bundle import Manifest
 
 

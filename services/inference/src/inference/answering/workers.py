@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 from labelstream.errors import Unavailable
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -36,13 +35,17 @@ class Workers:
         self._mean_s = 0.05
         self._lock = threading.Lock()
 
-    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do `work` in a thread when one is free. Raises Busy at once when too many wait already."""
+    async def run(self, work: Callable[[bool], T], *, deadline: float | None = None, patient: bool = False) -> T:  # noqa: ARG002
+        """Do `work` in a thread when one is free; it is told whether nothing else is in work then.
+
+        Raises Busy at once when too many wait already.
+        """
         with self._lock:
             if self._taken >= self._most:
                 raise Busy(max(1, math.ceil(self._taken * self._mean_s / self._threads)))
             self._taken += 1
-        future = self._pool.submit(self._timed, partial(work, *args, **kwargs))
+            alone = self._taken == 1
+        future = self._pool.submit(self._timed, partial(work, alone))
         future.add_done_callback(self._ended)  # also when the client went away before its turn
         return await asyncio.wrap_future(future)
 

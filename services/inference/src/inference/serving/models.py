@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from inference.engine import Engine
+from inference.engine.contract import Engine
 from labelstream.bundle import Manifest
 from labelstream.errors import Rejected, Unavailable
 
@@ -38,8 +38,11 @@ class Models:
         """Return the model in the slot of `project`, if there is one."""
         return self._slots.get(project)
 
-    def get(self, project: str | None) -> ServingModel:
-        """Return the model that answers for `project` (None: the default one). Raises Rejected, Unavailable."""
+    def get(self, project: str | None, pinned: str | None = None) -> ServingModel:
+        """Return the model that answers for `project` (None: the default one), `pinned` or none.
+
+        Raises Rejected, Unavailable.
+        """
         name = self.projects[0] if project is None else project
         if name not in self._slots:
             raise Rejected(
@@ -48,6 +51,12 @@ class Models:
         model = self._slots[name]
         if model is None:
             raise Unavailable(f"a model of the project {name!r}", "none has been activated yet")
+        if pinned is not None and pinned != model.manifest.model:
+            raise Rejected(
+                "model.not_here",
+                f"the project {name!r} is answered by {model.manifest.model}, and not by {pinned!r}",
+                "Leave out `model`, or ask for one that `/v1/models` lists.",
+            )
         return model
 
     def swap(self, model: ServingModel) -> ServingModel | None:

@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections import deque
 
-from inference.patience import Patience
-from inference.standing import Standing
+from inference.serving.patience import Patience
+from inference.serving.standing import Standing
 from labelstream.errors import Misconfigured
 from labelstream.events.base import SERVING_EVENTS, Event
 from labelstream.events.envelope import Envelope

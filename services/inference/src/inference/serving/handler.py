@@ -6,9 +6,9 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from inference.loading import Loader
-from inference.models import Models, ServingModel
-from inference.ports import Deliveries, Highest, Shelf
+from inference.serving.loading import Loader
+from inference.serving.models import Models, ServingModel
+from inference.serving.ports import Deliveries, Highest, Shelf
 from labelstream.errors import Rejected
 from labelstream.events.model import ModelPromoted
 from labelstream.events.serving import ModelActivated, ModelActivationFailed

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inference.golden import check_golden
-from inference.models import ServingModel
-from inference.ports import Decode, OpenEngine
+from inference.engine.golden import check_golden
+from inference.serving.models import ServingModel
+from inference.serving.ports import Decode, OpenEngine
 from labelstream.bundle import Artifact, GrantContent, Manifest
 from labelstream.errors import Rejected
 from labelstream.protection.bundling import verify_bundle

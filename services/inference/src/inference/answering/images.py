@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from inference.domain import ImageLimits, Pixels, Size
+from inference.engine.geometry import ImageLimits, Pixels, Size
 from labelstream import png
 from labelstream.errors import Rejected
 

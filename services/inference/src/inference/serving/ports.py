@@ -6,8 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from inference.domain import ImageLimits, Pixels
-from inference.engine import Engine
+from starlette.requests import Request
+
+from inference.engine.contract import Engine
+from inference.engine.detecting import Detected
+from inference.engine.geometry import ImageLimits, Pixels
+from inference.serving.models import ServingModel
 from labelstream.bundle import Manifest
 from labelstream.errors import Unavailable
 from labelstream.events.model import ModelPromoted
@@ -18,6 +22,26 @@ Decode = Callable[[bytes, ImageLimits], Pixels]
 
 # Opens an artifact (its name, its content) of a bundle and runs it once. Raises Rejected.
 OpenEngine = Callable[[Manifest, str, bytes], Engine]
+
+
+class Gate(Protocol):
+    """Who may ask which project."""
+
+    def admit(self, request: Request, project: str) -> None:
+        """Let the caller of `request` ask `project`; raises Rejected (access.…) and TooMany."""
+        ...
+
+
+class Observer(Protocol):
+    """Looks at every answer, in the event loop: cheaply."""
+
+    def answered(self, model: ServingModel, detected: Detected) -> None:
+        """A model answered."""
+        ...
+
+    def failed(self, model: ServingModel, error: Exception) -> None:
+        """A model's network failed over an image that had been decoded."""
+        ...
 
 
 class NoGrant(Unavailable):

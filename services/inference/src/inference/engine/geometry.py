@@ -11,6 +11,7 @@ from labelstream.errors import Rejected
 
 Pixels = npt.NDArray[np.uint8]  # (height, width, 3) BGR
 Floats = npt.NDArray[np.float32]
+Tensor = npt.NDArray[np.float32] | npt.NDArray[np.uint8]  # (3, side, side) RGB 0 to 1, or (side, side, 3) BGR
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from inference.adapters.yolo import to_detections, to_tensor
-from inference.domain import Floats, Found, Letterbox, Pixels
-from inference.engine import Prepared
+from inference.engine.adapters.yolo import to_detections, to_tensor
+from inference.engine.contract import Prepared
+from inference.engine.geometry import Floats, Found, Letterbox, Pixels, Tensor
 from labelstream.bundle import Manifest, Thresholds
 from labelstream.errors import Rejected
 
@@ -34,16 +36,25 @@ class OnnxEngine:
         self._session = session
         self._input = session.get_inputs()[0].name
         self._output = session.get_outputs()[0].name
-        self._side = side
+        self.side = side
+        self.at_once = os.cpu_count() or 1
 
     def pre_process(self, image: Pixels) -> Prepared:
         """Letterbox and scale an image."""
-        return to_tensor(image, self._side)
+        return to_tensor(image, self.side)
 
-    def forward(self, tensor: Floats) -> Floats:
-        """Run the network: (n, 3, side, side) to (n, 4 + classes, candidates)."""
-        raw: Floats = self._session.run([self._output], {self._input: tensor})[0]
+    def forward(self, prepared: Prepared, *, alone: bool = False) -> Floats:  # noqa: ARG002
+        """Run the network on one image; return its (4 + classes, candidates)."""
+        raw: Floats = self.run(prepared.tensor[np.newaxis])[0]
         return raw
+
+    def run(self, images: Tensor) -> Floats:
+        """Run the network: (n, 3, side, side) to (n, 4 + classes, candidates)."""
+        raw: Floats = self._session.run([self._output], {self._input: images})[0]
+        return raw
+
+    def close(self) -> None:
+        """Let the session go."""
 
     def post_process(self, raw: Floats, letterbox: Letterbox, thresholds: Thresholds) -> Found:
         """Turn one image's raw output into detections in pixels of the image."""
@@ -58,7 +69,7 @@ def open_onnx(manifest: Manifest, artifact: str, graph: bytes, threads_per_run: 
     try:
         session = ort.InferenceSession(graph, _options(threads_per_run), providers=["CPUExecutionProvider"])
         engine = OnnxEngine(artifact, session, manifest.image_size)
-        raw = engine.forward(np.zeros((1, 3, manifest.image_size, manifest.image_size), np.float32))
+        raw = engine.run(np.zeros((1, 3, manifest.image_size, manifest.image_size), np.float32))
     except LOAD_ERRORS as error:
         raise Rejected(
             "model.unloadable",

@@ -14,13 +14,13 @@ from contextlib import aclosing
 
 import structlog
 
-from inference.desk import Desk, Heard, Order
-from inference.handler import Activator
 from inference.metrics import ACTIVATIONS
-from inference.patience import Patience
-from inference.ports import NoGrant, TurnedAway
-from inference.standing import Standing
-from inference.telemetry import Telemetry
+from inference.serving.desk import Desk, Heard, Order
+from inference.serving.handler import Activator
+from inference.serving.patience import Patience
+from inference.serving.ports import NoGrant, TurnedAway
+from inference.serving.standing import Standing
+from inference.serving.telemetry import Telemetry
 from labelstream.errors import Misconfigured, Rejected, Unavailable
 from labelstream.events.base import MODEL_EVENTS
 from labelstream.events.envelope import Envelope

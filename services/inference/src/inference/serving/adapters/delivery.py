@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference.loading import Loader
-from inference.ports import Grants, Shelf
+from inference.serving.loading import Loader
+from inference.serving.ports import Grants, Shelf
 from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected
 from labelstream.events.model import ModelPromoted

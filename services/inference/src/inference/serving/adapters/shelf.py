@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from inference.ports import Highest
+from inference.serving.ports import Highest
 from labelstream.events.model import ModelPromoted
 
 _GRANT, _BUNDLE, _SERVING, _HIGHEST = "grant.age", "bundle", "serving.json", "highest.json"

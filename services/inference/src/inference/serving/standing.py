@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from inference.metrics import PROMOTION
-from inference.models import Models
+from inference.serving.models import Models
 from labelstream.events.base import MODEL_EVENTS, SERVING_EVENTS
 from labelstream.service.health import Health
 

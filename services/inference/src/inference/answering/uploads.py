@@ -8,7 +8,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from inference.domain import ImageLimits
+from inference.engine.geometry import ImageLimits
 from labelstream.errors import Rejected
 
 FIELD = "image"

@@ -1,1 +1,0 @@
-"""The foreign edges of inference."""

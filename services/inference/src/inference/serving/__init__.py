@@ -1,0 +1,1 @@
+"""Which model answers: promotions are followed, bundles verified, opened and proven, and swapped in."""

@@ -1,0 +1,1 @@
+"""The shelf on the disk, the exporter and the model bucket."""
