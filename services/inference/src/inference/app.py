@@ -17,6 +17,7 @@ from inference.answering.predicting import Predictor
 from inference.answering.workers import Workers
 from inference.engine.adapters.onnx import FORMAT, open_onnx
 from inference.engine.geometry import ImageLimits
+from inference.engine.tiling import Tiling
 from inference.serving.adapters.delivery import Delivery
 from inference.serving.adapters.grants import ExporterApi
 from inference.serving.adapters.shelf import DiskShelf
@@ -83,7 +84,16 @@ def put_together(settings: InferenceSettings, health: Health, broker: Broker, st
     workers = Workers(group.threads, group.queue_size)
     limits = ImageLimits(group.max_image_bytes, group.max_pixels)
     return Replica(
-        api=build_api(Parts(models, Predictor(models, workers), Open(), limits, decode), health),
+        api=build_api(
+            Parts(
+                models,
+                Predictor(models, workers, tiling=Tiling(group.tile, group.tile_overlap) if group.tile else None),
+                Open(),
+                limits,
+                decode,
+            ),
+            health,
+        ),
         follower=Follower(broker, activator, telemetry, standing, patience),
         telemetry=telemetry,
         workers=workers,

@@ -11,9 +11,11 @@ from inference.answering.wishes import Wishes
 from inference.answering.workers import Workers
 from inference.engine.detecting import Detected, detect
 from inference.engine.geometry import Pixels
+from inference.engine.tiling import Tiling
 from inference.metrics import PREDICTIONS, STEPS
 from inference.serving.models import Models, ServingModel
 from inference.serving.ports import Observer
+from labelstream.errors import Rejected
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Predictor:
     models: Models
     workers: Workers
     observers: Sequence[Observer] = ()
+    tiling: Tiling | None = None  # of requests that don't say
 
     async def predict(
         self, read: Callable[[], Pixels], wishes: Wishes, *, deadline: float | None = None, patient: bool = False
@@ -75,7 +78,10 @@ class Predictor:
         image = read()
         decoded = time.perf_counter()
         try:
-            detected = detect(model.engine, image, wishes.thresholds(model.manifest.thresholds), alone=alone)
+            thresholds = wishes.thresholds(model.manifest.thresholds)
+            detected = detect(model.engine, image, thresholds, alone=alone, tiling=wishes.tiling(self.tiling))
+        except Rejected:
+            raise
         except Exception as error:
             raise NetworkFault(model, error) from error
         spent = detected.timings_ms
