@@ -79,8 +79,7 @@ class Sending:
     async def close(self) -> None:
         """Stop; what is not confirmed may be stored or not."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await _stopped(self._task)
 
     def _check(self) -> None:
         if self._failure is not None:
@@ -124,8 +123,7 @@ class Sending:
                 await self._still_there()
             publishing.result()
         finally:
-            publishing.cancel()
-            await asyncio.gather(publishing, return_exceptions=True)
+            await _stopped(publishing)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
@@ -134,3 +132,12 @@ class Sending:
         if self._failure is not None:
             self._tell_failure(self._failure)
         self._changes.tell()
+
+
+async def _stopped(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it has ended: Python 3.11's `wait_for` loses a cancel that meets the end of its wait."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=1)
+    if not task.cancelled():
+        task.exception()  # nobody else asks for it
