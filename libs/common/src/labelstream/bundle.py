@@ -31,6 +31,13 @@ SealedName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,9
 ArtifactName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 PlainName = ArtifactName  # of a file that lies beside, unsealed
 
+CONFIDENCE_BINS = 20
+
+
+def confidence_bin(score: float) -> int:
+    """Return in which bin of a Reference a confidence counts."""
+    return min(int(score * CONFIDENCE_BINS), CONFIDENCE_BINS - 1)
+
 
 class SealedFile(Value):
     """A sealed file of the bundle and how it is split."""
@@ -62,7 +69,10 @@ class ArtifactFacts(Value):
     precision: str
     target: str | None = Field(None, description="the hardware that it is made for, such as sm_90")
     packed: Literal["plain", "tar"] = Field("plain", description="tar: model.xml and model.bin (OpenVINO)")
-    input: str = Field(description="float32-nchw-rgb-0-1, or uint8-nhwc-rgb")
+    input: str = Field(
+        description="float32-nchw-rgb-0-1: (b, 3, side, side); uint8-nhwc-bgr: (b, side, side, 3), 0 to 255, blue "
+        "first; uint8-nhwc-rgb: the same, red first"
+    )
     output: str = Field(
         description="raw-yolo: (b, 4 + classes, n): centre x, y, width, height in pixels of the square, scores; "
         "raw-yolo-split: the same as boxes (b, 4, n) and scores (b, classes, n); "
@@ -89,6 +99,19 @@ class Thresholds(Value):
     max_detections: int = 300
 
 
+class Reference(Value):
+    """What the trained weights find in the test images at the manifest's thresholds: what live answers compare with."""
+
+    images: int
+    detections: int
+    class_counts: dict[int, int] = Field(description="detections by class id; classes without any are left out")
+    confidences: tuple[int, ...] = Field(
+        min_length=CONFIDENCE_BINS,
+        max_length=CONFIDENCE_BINS,
+        description=f"detections by confidence, in {CONFIDENCE_BINS} equal bins from 0 to 1",
+    )
+
+
 class ManifestFacts(Value):
     """What is known of a bundle before its files are sealed."""
 
@@ -105,6 +128,7 @@ class ManifestFacts(Value):
     test: Metrics
     versions: dict[str, str] = Field(description="of the libraries that trained and exported")
     edition: int = Field(1, description="rises when a format that had to wait is added to the same weights")
+    reference: Reference | None = Field(None, description="null in bundles made before there was one")
 
 
 class Manifest(ManifestFacts):

@@ -4,6 +4,7 @@ onnx-fp32              raw output, a batch of any size
 onnx-fp32-b4           raw output, a batch of exactly four images
 onnx-fp32-nms-b1       overlaps are suppressed in the graph
 openvino-bf16          the precision is asked for when the network is loaded
+openvino-fp32-u8       takes pixels as decoders give them: bytes, blue first; the scaling is in the graph
 tensorrt-fp16-sm_90    an engine of one GPU architecture
 rknn-int8-rk3588       a network of one NPU
 """
@@ -25,7 +26,8 @@ PRECISIONS: dict[Family, tuple[Precision, ...]] = {
     "rknn": ("fp16", "int8"),
 }
 TARGETS: dict[Family, str] = {"tensorrt": r"sm_\d{2,3}", "rknn": r"rk\d{4}[a-z]?"}  # hardware that a file is made for
-_EXAMPLES = "onnx-fp32, onnx-fp32-nms-b1, openvino-int8, torchscript-fp32, tensorrt-fp16-sm_90, rknn-int8-rk3588"
+PIXELS: frozenset[Family] = frozenset({"onnx", "openvino", "tensorrt"})  # families whose graphs may take bytes (u8)
+_EXAMPLES = "onnx-fp32, onnx-fp32-nms-b1, openvino-int8-u8, torchscript-fp32, tensorrt-fp16-sm_90, rknn-int8-rk3588"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Format:
     nms: bool = False  # overlaps are suppressed in the graph
     batch: int | None = None  # exactly so many images at once; None: any number
     target: str | None = None  # the hardware that it is made for
+    u8: bool = False  # takes pixels as decoders give them; the scaling is in the graph
 
     @classmethod
     def parse(cls, name: str) -> Format:
@@ -55,9 +58,9 @@ class Format:
                 batch = int(part[1:])
             elif family in TARGETS and re.fullmatch(TARGETS[family], part):
                 target = part
-            elif part != "nms":
+            elif part not in ("nms", "u8"):
                 raise ValueError(f"{name!r} is no format: it can't be {part!r}; right are e.g. {_EXAMPLES}")
-        found = cls(family, precision, "nms" in special, batch, target)
+        found = cls(family, precision, "nms" in special, batch, target, "u8" in special)
         if problem := found._problem():
             raise ValueError(f"{name!r} is no format: {problem}")
         if found.name != name:
@@ -67,6 +70,8 @@ class Format:
     def _problem(self) -> str | None:
         if (self.nms or self.batch) and self.family != "onnx":
             return "only onnx can have overlaps suppressed in the graph, or a batch of its own"
+        if self.u8 and self.family not in PIXELS:
+            return f"only {', '.join(sorted(PIXELS))} can take bytes (u8)"
         if self.family in TARGETS and self.target is None:
             return f"{self.family} names the hardware, such as {'sm_90' if self.family == 'tensorrt' else 'rk3588'}"
         return None
@@ -74,8 +79,9 @@ class Format:
     @property
     def name(self) -> str:
         """The format's one name."""
+        u8, nms = "u8" if self.u8 else None, "nms" if self.nms else None
         batch = f"b{self.batch}" if self.batch else None
-        parts = (self.family, self.precision, "nms" if self.nms else None, batch, self.target)
+        parts = (self.family, self.precision, u8, nms, batch, self.target)
         return "-".join(part for part in parts if part)
 
     @property

@@ -29,6 +29,11 @@ async def test_an_export_says_what_it_built_and_how_far_it_is_from_its_weights(s
     assert "onnxruntime" in result.versions
     assert {answer.image for answer in result.golden} <= {image.path for image in spec.images}
     assert [len(answer.boxes) > 0 for answer in result.golden] == [True, True]
+    found = result.reference
+    assert (found.images, found.detections) == (6, agreement.boxes)
+    assert sum(found.class_counts.values()) == sum(found.confidences) == found.detections
+    assert set(found.class_counts) <= {0, 1}
+    assert not any(found.confidences[:5])  # below the confidence that counts
 
 
 async def test_weights_of_another_architecture_are_refused(spec, decided, tmp_path):

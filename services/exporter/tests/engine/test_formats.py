@@ -21,9 +21,11 @@ from exporter.engine.contract import ExportResult, ExportSpec
 from .conftest import labelled
 
 PROGRAM = Path(__file__).with_name("exporting.py")
-EXACT = ("onnx-fp32", "onnx-fp32-b4", "onnx-fp32-nms", "onnx-fp32-nms-b4", "openvino-fp32", "torchscript-fp32")
-EIGHT_BITS = ("onnx-int8", "onnx-int8-nms-b1", "openvino-int8")
-AGAIN = ("onnx-fp32", "onnx-int8", "openvino-int8", "torchscript-fp32")  # built twice, first of all
+FLOATS = ("onnx-fp32", "onnx-fp32-b4", "onnx-fp32-nms", "openvino-fp32", "torchscript-fp32")
+EXACT = (*FLOATS, "onnx-fp32-u8", "onnx-fp32-u8-nms-b4", "openvino-fp32-u8")
+EIGHT_BITS = ("onnx-int8", "onnx-int8-nms-b1", "openvino-int8", "onnx-int8-u8", "openvino-int8-u8")
+AGAIN = ("onnx-fp32", "onnx-int8-u8", "openvino-int8", "torchscript-fp32")  # built twice, first of all
+FLOATS_IN, BYTES_IN = "float32-nchw-rgb-0-1", "uint8-nhwc-bgr"
 
 pytestmark = pytest.mark.slow
 
@@ -92,19 +94,22 @@ def test_bfloat16_is_proved_where_the_processor_can_compute_in_it(results):
 
 
 @pytest.mark.parametrize(
-    ("name", "output", "batch", "packed"),
+    ("name", "taken", "output", "batch", "packed"),
     [
-        ("onnx-fp32", "raw-yolo", None, "plain"),
-        ("onnx-fp32-b4", "raw-yolo", 4, "plain"),
-        ("onnx-fp32-nms", "boxes-score-class", None, "plain"),
-        ("onnx-int8-nms-b1", "boxes-score-class", 1, "plain"),
-        ("openvino-int8", "raw-yolo", None, "tar"),
-        ("torchscript-fp32", "raw-yolo", None, "plain"),
+        ("onnx-fp32", FLOATS_IN, "raw-yolo", None, "plain"),
+        ("onnx-fp32-b4", FLOATS_IN, "raw-yolo", 4, "plain"),
+        ("onnx-fp32-nms", FLOATS_IN, "boxes-score-class", None, "plain"),
+        ("onnx-int8-nms-b1", FLOATS_IN, "boxes-score-class", 1, "plain"),
+        ("onnx-fp32-u8-nms-b4", BYTES_IN, "boxes-score-class", 4, "plain"),
+        ("onnx-int8-u8", BYTES_IN, "raw-yolo", None, "plain"),
+        ("openvino-int8", FLOATS_IN, "raw-yolo", None, "tar"),
+        ("openvino-fp32-u8", BYTES_IN, "raw-yolo", None, "tar"),
+        ("torchscript-fp32", FLOATS_IN, "raw-yolo", None, "plain"),
     ],
 )
-def test_the_facts_say_how_a_file_is_to_be_read(results, name, output, batch, packed):
+def test_the_facts_say_how_a_file_is_to_be_read(results, name, taken, output, batch, packed):
     facts = results[name].facts
-    assert (facts.name, facts.input) == (name, "float32-nchw-rgb-0-1")
+    assert (facts.name, facts.input) == (name, taken)
     assert (facts.output, facts.batch, facts.packed) == (output, batch, packed)
 
 
@@ -141,6 +146,15 @@ def test_a_raw_graph_takes_any_batch_of_squares(results):
     alone = [session.run([answered.name], {given.name: image[None]})[0] for image in images]
     assert together.shape == (3, 4 + 2, (96 // 8) ** 2)
     np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-3)
+
+
+def test_a_graph_that_takes_bytes_answers_them_as_the_other_answers_their_floats(results, learned):
+    pixels = np.stack([cv2.imread(str(path)) for path in sorted((learned / "test" / "images").iterdir())[:3]])
+    floats = np.ascontiguousarray(pixels[..., ::-1].transpose(0, 3, 1, 2)).astype(np.float32) / 255
+    of_bytes = onnxruntime.InferenceSession(results["onnx-fp32-u8"].artifact).run(None, {"images": pixels})[0]
+    of_floats = onnxruntime.InferenceSession(results["onnx-fp32"].artifact).run(None, {"images": floats})[0]
+    np.testing.assert_allclose(of_bytes, of_floats, atol=1e-3)
+    assert of_bytes[:, 4:].max() > 0.25
 
 
 def test_a_graph_that_suppresses_answers_every_image_of_a_batch(results, learned):

@@ -110,11 +110,19 @@ def test_an_engine_is_asked_for_one_to_eight_images_and_for_all_digits_of_float3
     graph = tmp_path / "graph.onnx"
     graph.write_bytes(b"a graph")
     trt = DocumentedTensorRt()
-    assert build_engine(trt, graph, side=640) == b"an engine of a graph"
+    assert build_engine(trt, graph, (3, 640, 640)) == b"an engine of a graph"
     (config,) = trt.configs
     (profile,) = config.profiles
     assert profile.shapes == {"images": ((1, 3, 640, 640), (4, 3, 640, 640), (8, 3, 640, 640))}
     assert config.flags == set()  # TF32 is on unless it is cleared
+
+
+def test_an_engine_that_takes_bytes_is_asked_for_images_of_their_shape(tmp_path):
+    graph = tmp_path / "graph.onnx"
+    graph.write_bytes(b"a graph")
+    trt = DocumentedTensorRt()
+    build_engine(trt, graph, (640, 640, 3))
+    assert trt.configs[0].profiles[0].shapes["images"][0] == (1, 640, 640, 3)
 
 
 def test_a_graph_that_tensorrt_can_not_read_is_refused_with_its_words(tmp_path):
@@ -123,14 +131,14 @@ def test_a_graph_that_tensorrt_can_not_read_is_refused_with_its_words(tmp_path):
     with pytest.raises(
         UnbuildableError, match=r"can't read graph.onnx: In node 7: unsupported; In node 9: unsupported"
     ):
-        build_engine(DocumentedTensorRt(), graph, side=640)
+        build_engine(DocumentedTensorRt(), graph, (3, 640, 640))
 
 
 def test_an_engine_that_is_not_made_is_told(tmp_path):
     graph = tmp_path / "graph.onnx"
     graph.write_bytes(b"too large")
     with pytest.raises(UnbuildableError, match=r"makes no engine of graph.onnx"):
-        build_engine(DocumentedTensorRt(), graph, side=640)
+        build_engine(DocumentedTensorRt(), graph, (3, 640, 640))
 
 
 class Elsewhere(Machine):

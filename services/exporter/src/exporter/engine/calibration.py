@@ -10,19 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 from ultralytics.data.augment import LetterBox
 
-from exporter.engine.adapters.contract import BuildOrder, CalibrationMissingError, Floats
+from exporter.engine.adapters.contract import BuildOrder, CalibrationMissingError, Images
+from exporter.engine.feeding import fed
 from exporter.engine.pixels import read_pixels
 from labelstream.bundle import Calibration
 from labelstream.values import digest_of, sha256_file
 
 
-def calibration_tensors(order: BuildOrder) -> Iterator[Floats]:
-    """Yield each calibration image, letterboxed: (1, 3, side, side), RGB, 0 to 1.
+def calibration_tensors(order: BuildOrder) -> Iterator[Images]:
+    """Yield each calibration image, letterboxed, as the order's graph takes it.
 
     Raises CalibrationMissingError and UnreadableImageError.
     """
     for pixels in calibration_squares(order):
-        yield np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
+        as_floats = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
+        yield fed(as_floats, order.input)
 
 
 def calibration_squares(order: BuildOrder) -> Iterator[NDArray[np.uint8]]:

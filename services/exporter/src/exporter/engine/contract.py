@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from labelstream.bundle import ArtifactFacts
+from labelstream.bundle import ArtifactFacts, Reference
 from labelstream.labels import Box
 from labelstream.values import Value
 
@@ -48,5 +48,6 @@ class ExportResult(Value):
     image_size: int
     names: tuple[str, ...]
     golden: tuple[GoldenAnswer, ...] = Field(description="what the trained weights find, rounded")
+    reference: Reference = Field(description="what the trained weights find in all of the images, counted")
     picture: Path | None = Field(None, description="PNG: the worst image with both sides' boxes")
     versions: dict[str, str]

@@ -13,6 +13,7 @@ from ultralytics.models.yolo.detect import DetectionPredictor
 
 from exporter.engine.adapters.contract import MAX_DETECTIONS, Runner, UnbuildableError
 from exporter.engine.agreement import Found
+from exporter.engine.feeding import fed
 from exporter.engine.pixels import read_pixels
 
 FLOOR = 0.001  # a validation's: below it, nothing changes average precision any more
@@ -35,17 +36,17 @@ class Asking:
             yield from predictor.found_in([image])
 
     def exported(
-        self, runner: Runner, images: Sequence[Path], rows: Iterator[list[int]]
+        self, runner: Runner, taken: str, images: Sequence[Path], rows: Iterator[list[int]]
     ) -> Iterator[tuple[int, Found]]:
-        """Yield what a built file finds; `rows` are the images that it gets at once, by number.
+        """Yield what a built file finds, which takes what `taken` says; `rows`: the images that it gets at once.
 
         Images are letterboxed into the square, whatever their shape, so that every format sees the same pixels.
         """
-        predictor = self._predictor(runner)
+        predictor = self._predictor(_Asked(runner, taken))
         for row in rows:
             yield from zip(row, predictor.found_in([images[number] for number in row]), strict=True)
 
-    def _predictor(self, runner: Runner | None) -> _Predictor:
+    def _predictor(self, asked: _Asked | None) -> _Predictor:
         predictor = _Predictor(
             overrides={
                 "task": "detect",
@@ -62,20 +63,29 @@ class Asking:
             }
         )
         predictor.setup_model(self.model, verbose=False)
-        predictor.runner = runner
+        predictor.asked = asked
         return predictor
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A built file, and what it takes."""
+
+    runner: Runner
+    taken: str
 
 
 class _Predictor(DetectionPredictor):  # type: ignore[misc]  # ultralytics is untyped
     """Lets a runner answer in the network's place."""
 
-    runner: Runner | None = None
+    asked: _Asked | None = None
 
     def inference(self, im: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """Answer letterboxed images (b, 3, side, side)."""
-        if self.runner is None:
+        if self.asked is None:
             return super().inference(im, *args, **kwargs)
-        answer = torch.from_numpy(np.array(self.runner.run(im.numpy())))  # a copy: it is changed in place
+        given = fed(im.numpy(), self.asked.taken)
+        answer = torch.from_numpy(np.array(self.asked.runner.run(given)))  # a copy: it is changed in place
         if len(answer) != len(im):
             raise UnbuildableError(f"the file answers {len(answer)} of {len(im)} images")
         return answer

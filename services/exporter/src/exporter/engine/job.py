@@ -18,6 +18,7 @@ from exporter.engine.contract import ExportResult, ExportSpec, GoldenAnswer, Pro
 from exporter.engine.detecting import Asking
 from exporter.engine.pixels import UnreadableImageError
 from exporter.engine.proving import Question, prove
+from exporter.engine.reference import reference_of
 from labelstream.bundle import ArtifactFacts
 from labelstream.formats import Format
 from labelstream.labels import Box
@@ -45,12 +46,14 @@ def export(spec: ExportSpec) -> ExportResult:
         opened = adapter.open(built)
         question = Question(spec.images, trained, spec.confidence, architecture.names, architecture.image_size)
         facts, picture = _proved(question, asking, built, opened, spec.out_dir)
+    sure = [each.above(spec.confidence) for each in trained]
     return ExportResult(
         artifact=built.artifact,
         facts=facts,
         image_size=architecture.image_size,
         names=architecture.names,
-        golden=golden_answers(spec.images, [each.above(spec.confidence) for each in trained], spec.golden),
+        golden=golden_answers(spec.images, sure, spec.golden),
+        reference=reference_of(sure),
         picture=picture,
         versions=facts.versions | architecture.versions,
     )

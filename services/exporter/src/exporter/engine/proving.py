@@ -40,7 +40,7 @@ class Question:
 
 def prove(question: Question, asking: Asking, built: Built, runner: Runner, folder: Path) -> tuple[Agreement, Path]:
     """Ask about every image; return how far it is from the trained weights, and a picture of the worst."""
-    answers = _answers(question, asking, runner)
+    answers = _answers(question, asking, built.facts.input, runner)
     deviations = [question.apart(number, each) for number, each in enumerate(answers)]
     worst = worst_of(deviations)
     floor = (
@@ -84,10 +84,10 @@ def rows(count: int, batch: int | None) -> Iterator[list[int]]:
     yield [row % count for row in range(TOGETHER)]
 
 
-def _answers(question: Question, asking: Asking, runner: Runner) -> list[list[Found]]:
+def _answers(question: Question, asking: Asking, taken: str, runner: Runner) -> list[list[Found]]:
     answers: list[list[Found]] = [[] for _ in question.images]
     images = [image.path for image in question.images]
-    for number, found in asking.exported(runner, images, rows(len(images), runner.batch)):
+    for number, found in asking.exported(runner, taken, images, rows(len(images), runner.batch)):
         answers[number].append(found)
     return answers
 

@@ -14,7 +14,9 @@ class ExportingOptions(Settings):
     """Which formats are made, how they are proved, and how long one may wait."""
 
     formats: tuple[str, ...] = Field(
-        ("onnx-fp32", "openvino-fp32"), min_length=1, description="JSON list of what weights are exported to, in order"
+        ("onnx-fp32", "openvino-fp32-u8"),
+        min_length=1,
+        description="JSON list of what weights are exported to, in order",
     )
     limits: dict[str, AgreementLimits] = Field(
         default_factory=dict,

@@ -9,7 +9,7 @@ from pydantic import Field
 from exporter.domain import Trained, export_job_id
 from exporter.exporting.limits import limits_of
 from exporter.exporting.options import ExportingOptions
-from labelstream.bundle import ArtifactFacts
+from labelstream.bundle import ArtifactFacts, Reference
 from labelstream.events.model import AgreementLimits
 from labelstream.events.training import DatasetRef
 from labelstream.formats import Format
@@ -50,6 +50,7 @@ class ExportLeft(Value):
     confidence: float
     iou: float
     versions: dict[str, str]
+    reference: Reference | None = Field(None, description="what the trained weights find in the test images, counted")
     picture: FileRef | None = Field(None, description="PNG: the worst image, where the limits are exceeded")
     seconds: float = Field(0.0, description="for building and proving")
     worker: str = ""

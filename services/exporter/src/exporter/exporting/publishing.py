@@ -111,6 +111,7 @@ class Publishing:
             test=training.test,
             versions={name: version for left in reversed(edition.lefts) for name, version in left.versions.items()},
             edition=edition.number,
+            reference=first.reference,
         )
 
     async def _fetch(self, left: ExportLeft, folder: Path) -> PlainArtifact:

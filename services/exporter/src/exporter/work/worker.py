@@ -132,6 +132,7 @@ async def _leave(
         confidence=order.confidence,
         iou=order.iou,
         versions=result.versions,
+        reference=result.reference,
         picture=picture,
         seconds=seconds,
         worker=worker,

@@ -19,9 +19,11 @@ RAW = "raw-yolo"  # what ArtifactFacts.output may say
 RAW_SPLIT = "raw-yolo-split"
 SUPPRESSED = "boxes-score-class"
 FLOAT_INPUT = "float32-nchw-rgb-0-1"  # what ArtifactFacts.input may say
-UINT8_INPUT = "uint8-nhwc-rgb"
+BGR_INPUT = "uint8-nhwc-bgr"
+RGB_INPUT = "uint8-nhwc-rgb"
 
 Floats = NDArray[np.float32]
+Images = Floats | NDArray[np.uint8]
 
 
 class UnbuildableError(Exception):
@@ -50,6 +52,16 @@ class BuildOrder:
         """The side of the square that images are letterboxed into, in pixels."""
         return self.architecture.image_size
 
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """The shape of one image as ONNX graphs made for this order take it."""
+        return (self.side, self.side, 3) if self.format.u8 else (3, self.side, self.side)
+
+    @property
+    def input(self) -> str:
+        """What ONNX graphs made for this order take."""
+        return BGR_INPUT if self.format.u8 else FLOAT_INPUT
+
 
 @dataclass(frozen=True)
 class Built:
@@ -65,12 +77,12 @@ class Runner(Protocol):
 
     batch: int | None  # exactly so many images at once; None: any number
 
-    def run(self, images: Floats) -> Floats:
-        """Answer letterboxed images (b, 3, side, side), RGB, 0 to 1.
+    def run(self, images: Images) -> Floats:
+        """Answer letterboxed images in the form that the file's ArtifactFacts.input says; `feeding.py` makes it.
 
         Returns the raw output (b, 4 + classes, n): centre x, y, width, height in pixels of the square, then scores; or,
         where overlaps were suppressed in the graph, (b, max detections, 6): corners, score, class, with rows of score 0
-        where there is nothing. Adapters whose file wants other input or splits its output translate here.
+        where there is nothing. Adapters whose file splits its output join it here.
         """
 
     def close(self) -> None:

@@ -1,4 +1,7 @@
-"""Trained weights to an ONNX graph: float32 NCHW RGB 0..1 in, raw (batch, 4 + classes, n) out; others begin with it."""
+"""Trained weights to an ONNX graph: images in, raw (batch, 4 + classes, n) out; others begin with it.
+
+Images are float32 NCHW RGB 0..1, or bytes, NHWC BGR, where the format's name says `u8`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import onnx
 import onnxslim
 import torch
 
-from exporter.engine.adapters.contract import FLOAT_INPUT, RAW, BuildOrder
+from exporter.engine.adapters.contract import RAW, BuildOrder
+from exporter.engine.rewriting.pixels import take_pixels
 from labelstream.bundle import ArtifactFacts, Calibration
 from labelstream_yolo.architecture import Architecture
 from labelstream_yolo.offline import versions
@@ -39,6 +43,8 @@ def export_graph(order: BuildOrder, path: Path, batch: int | None = None) -> Non
     )
     slim = onnxslim.slim(onnx.load(path))
     slim.ir_version = min(slim.ir_version, IR_VERSION)
+    if order.format.u8:
+        take_pixels(slim)
     _describe(slim, order.architecture, int(order.model.stride.max()), batch)
     onnx.checker.check_model(slim)
     onnx.save(slim, path)
@@ -63,13 +69,13 @@ def facts(
     hints: dict[str, str] | None = None,
     calibration: Calibration | None = None,
 ) -> ArtifactFacts:
-    """Describe a file that takes floats and was made by `libraries`, beside those that every file is made by."""
+    """Describe a file that takes what the order's graph takes; `libraries` made it, beside those that make all."""
     return ArtifactFacts(
         name=order.format.name,
         format=order.format.family,
         precision=order.format.precision,
         target=order.format.target,
-        input=FLOAT_INPUT,
+        input=order.input,
         output=output,
         batch=batch,
         hints=hints or {},

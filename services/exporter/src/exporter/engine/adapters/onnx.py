@@ -7,7 +7,7 @@ from typing import Any
 
 import onnxruntime
 
-from exporter.engine.adapters.contract import RAW, SUPPRESSED, BuildOrder, Built, Floats, Runner
+from exporter.engine.adapters.contract import RAW, SUPPRESSED, BuildOrder, Built, Floats, Images, Runner
 from exporter.engine.adapters.graph import export_graph, facts
 from exporter.engine.calibration import calibrated, calibration_tensors
 from exporter.engine.rewriting.int8 import quantize_int8
@@ -52,8 +52,8 @@ class OnnxRunner:
         self._session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._input: str = self._session.get_inputs()[0].name
 
-    def run(self, images: Floats) -> Floats:
-        """Answer (b, 3, side, side)."""
+    def run(self, images: Images) -> Floats:
+        """Answer images."""
         answer: Floats = self._session.run(None, {self._input: images})[0]
         return answer
 

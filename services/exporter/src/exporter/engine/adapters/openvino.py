@@ -10,11 +10,11 @@ from typing import Any
 
 import openvino
 
-from exporter.engine.adapters.contract import BuildOrder, Built, Floats, Runner
+from exporter.engine.adapters.contract import BuildOrder, Built, Floats, Images, Runner
 from exporter.engine.adapters.graph import export_graph, facts
 from exporter.engine.adapters.packing import pack, unpack
 from exporter.engine.calibration import calibrated, calibration_tensors
-from exporter.engine.rewriting.int8 import quantize_int8
+from exporter.engine.rewriting.int8_convolutions import quantize_convolutions
 from labelstream.formats import Family
 
 MODEL = "model.xml"
@@ -35,7 +35,7 @@ class OpenVino:
         export_graph(order, graph)
         calibration = None
         if precision == "int8":
-            quantize_int8(graph, calibration_tensors(order), graph)
+            quantize_convolutions(graph, calibration_tensors(order), graph, symmetric=False)
             calibration = calibrated(order)
         folder.mkdir(exist_ok=True)
         openvino.save_model(openvino.Core().read_model(graph), folder / MODEL, compress_to_fp16=False)
@@ -70,8 +70,8 @@ class OpenVinoRunner:
         self._compiled: Any = core.compile_model(model, "CPU", told)
         self.precision: str = self._compiled.get_property(PRECISION).to_string()
 
-    def run(self, images: Floats) -> Floats:
-        """Answer (b, 3, side, side)."""
+    def run(self, images: Images) -> Floats:
+        """Answer images."""
         answer: Floats = self._compiled([images])[0]
         return answer
 

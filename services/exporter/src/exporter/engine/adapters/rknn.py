@@ -13,10 +13,11 @@ import numpy as np
 
 from exporter.engine.adapters.contract import (
     RAW_SPLIT,
-    UINT8_INPUT,
+    RGB_INPUT,
     BuildOrder,
     Built,
     Floats,
+    Images,
     Runner,
     UnbuildableError,
 )
@@ -68,7 +69,7 @@ class Rknn:
         }
         versions = self._build(order.rknn_python, asked, folder, artifact)
         told = facts(order, *LIBRARIES, batch=1, output=RAW_SPLIT, calibration=calibrated(order) if quantised else None)
-        told = told.model_copy(update={"input": UINT8_INPUT, "versions": told.versions | versions})
+        told = told.model_copy(update={"input": RGB_INPUT, "versions": told.versions | versions})
         return Built(artifact, told, folder)
 
     def open(self, built: Built) -> Runner | str:
@@ -100,8 +101,8 @@ class RknnRunner:
     def __init__(self, process: RknnProcess) -> None:
         self._process = process
 
-    def run(self, images: Floats) -> Floats:
-        """Answer (1, 3, side, side). Raises ToolkitError."""
+    def run(self, images: Images) -> Floats:
+        """Answer (1, side, side, 3). Raises ToolkitError."""
         return self._process.simulate(images)
 
     def close(self) -> None:

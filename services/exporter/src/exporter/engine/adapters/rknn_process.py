@@ -13,10 +13,9 @@ from threading import Timer
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from exporter.engine import rknn_program
-from exporter.engine.adapters.contract import Floats, UnbuildableError
+from exporter.engine.adapters.contract import Floats, Images, UnbuildableError
 from exporter.engine.rknn_program import PARENT, receive, send
 
 BUILD_LIMIT_S = 3600.0
@@ -53,10 +52,10 @@ class RknnProcess:
         versions: dict[str, str] = json.loads(self._answer(limit_s))
         return versions
 
-    def simulate(self, images: Floats, limit_s: float = RUN_LIMIT_S) -> Floats:
-        """Return the raw output (1, 4 + classes, n) for one square (1, 3, side, side). Raises ToolkitError."""
+    def simulate(self, image: Images, limit_s: float = RUN_LIMIT_S) -> Floats:
+        """Return the raw output (1, 4 + classes, n) for one square (1, side, side, 3), RGB. Raises ToolkitError."""
         message = io.BytesIO()
-        np.save(message, as_pixels(images))
+        np.save(message, image)
         try:
             send(self._pipe(self._process.stdin), message.getvalue())
         except BrokenPipeError as error:
@@ -101,8 +100,3 @@ class RknnProcess:
         if pipe is None:  # never: both were asked for
             raise ToolkitError("RKNN's toolkit was started without pipes")
         return pipe
-
-
-def as_pixels(images: Floats) -> NDArray[np.uint8]:
-    """Return (b, 3, side, side) from 0 to 1 as the NPU takes it: (b, side, side, 3) from 0 to 255."""
-    return np.ascontiguousarray(np.rint(images * 255).astype(np.uint8).transpose(0, 2, 3, 1))

@@ -13,7 +13,7 @@ from exporter.engine.adapters.graph import export_graph, facts
 from exporter.engine.adapters.tensorrt_engine import EngineRunner, Machine, build_engine
 from exporter.engine.calibration import calibrated, calibration_tensors
 from exporter.engine.rewriting.fp16 import to_fp16
-from exporter.engine.rewriting.int8_symmetric import quantize_symmetric
+from exporter.engine.rewriting.int8_convolutions import quantize_convolutions
 from labelstream.formats import Family
 
 LIBRARIES = ("onnx", "onnxruntime", "onnxslim")
@@ -34,7 +34,7 @@ class TensorRt:
         graph = rewritten(order)
         artifact = order.out_dir / f"{order.format.name}.engine"
         trt = self._machine.tensorrt()
-        artifact.write_bytes(build_engine(trt, graph, order.side))
+        artifact.write_bytes(build_engine(trt, graph, order.image))
         told = facts(order, *LIBRARIES, calibration=calibrated(order) if order.format.precision == "int8" else None)
         told = told.model_copy(update={"versions": told.versions | {"tensorrt": str(trt.__version__)}})
         return Built(artifact, told, order.out_dir)
@@ -51,7 +51,7 @@ def rewritten(order: BuildOrder) -> Path:
     graph = order.out_dir / f"{order.format.name}.onnx"
     export_graph(order, graph)
     if order.format.precision == "int8":
-        quantize_symmetric(graph, calibration_tensors(order), graph)
+        quantize_convolutions(graph, calibration_tensors(order), graph, symmetric=True)
     else:
         to_fp16(graph, graph)
     return graph

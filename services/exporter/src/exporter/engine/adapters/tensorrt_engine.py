@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from exporter.engine.adapters.contract import Floats, UnbuildableError
+from exporter.engine.adapters.contract import Floats, Images, UnbuildableError
 from exporter.engine.adapters.graph import INPUT, OUTPUT
 
 LEAST_VERSION = 11  # from here on, every network is strongly typed
@@ -47,8 +47,11 @@ class Machine:
         return None
 
 
-def build_engine(trt: Any, graph: Path, side: int) -> bytes:
-    """Make an engine of an ONNX graph whose batch is free. Raises UnbuildableError with what TensorRT said."""
+def build_engine(trt: Any, graph: Path, image: tuple[int, int, int]) -> bytes:
+    """Make an engine of an ONNX graph for any number of images of that shape.
+
+    Raises UnbuildableError with what TensorRT said.
+    """
     logger = trt.Logger(trt.Logger.WARNING)
     builder = trt.Builder(logger)
     network = builder.create_network()
@@ -59,7 +62,7 @@ def build_engine(trt: Any, graph: Path, side: int) -> bytes:
     config = builder.create_builder_config()
     config.clear_flag(trt.BuilderFlag.TF32)  # what the graph says in float32 has all its digits
     profile = builder.create_optimization_profile()
-    profile.set_shape(INPUT, *((batch, 3, side, side) for batch in BATCHES))
+    profile.set_shape(INPUT, *((batch, *image) for batch in BATCHES))
     config.add_optimization_profile(profile)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
@@ -82,8 +85,8 @@ class EngineRunner:
         self._most = int(most[0])
         self._stream = torch.cuda.Stream()
 
-    def run(self, images: Floats) -> Floats:
-        """Answer (b, 3, side, side)."""
+    def run(self, images: Images) -> Floats:
+        """Answer images."""
         parts = [self._run(images[start : start + self._most]) for start in range(0, len(images), self._most)]
         return np.concatenate(parts)
 
@@ -91,7 +94,7 @@ class EngineRunner:
         """Give the GPU's memory back."""
         self._context = self._engine = None
 
-    def _run(self, images: Floats) -> Floats:
+    def _run(self, images: Images) -> Floats:
         with torch.cuda.stream(self._stream):
             given = torch.from_numpy(np.ascontiguousarray(images)).cuda()
             self._context.set_input_shape(INPUT, tuple(given.shape))

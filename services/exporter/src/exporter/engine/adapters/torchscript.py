@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from exporter.engine.adapters.contract import BuildOrder, Built, Floats, Runner
+from exporter.engine.adapters.contract import BuildOrder, Built, Floats, Images, Runner
 from exporter.engine.adapters.graph import facts, traceable
 from labelstream.formats import Family
 
@@ -38,8 +38,8 @@ class TorchScriptRunner:
     def __init__(self, path: Path) -> None:
         self._network: Any = torch.jit.load(str(path), map_location="cpu")
 
-    def run(self, images: Floats) -> Floats:
-        """Answer (b, 3, side, side)."""
+    def run(self, images: Images) -> Floats:
+        """Answer images."""
         with torch.inference_mode():
             answer: Floats = self._network(torch.from_numpy(images)).numpy()
         return answer

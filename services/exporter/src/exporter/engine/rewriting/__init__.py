@@ -1,1 +1,1 @@
-"""ONNX to ONNX: what a graph computes with, and what it computes at its end."""
+"""ONNX to ONNX: what a graph takes, what it computes with, and what it computes at its end."""

@@ -1,0 +1,1 @@
+"""The try-it page: drop an image, see boxes, move the confidence slider. Loads nothing from elsewhere."""
