@@ -1,4 +1,4 @@
-"""Devices and people are let in and out by the commands, on a real broker and a real store."""
+"""Devices, people and API keys are let in and out by the commands, on a real broker and a real store."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from argon2 import PasswordHasher
 
 from exporter.access.devices import AddingDevice, Devices, RevokingDevice
 from exporter.access.granting import Granting
+from exporter.access.keys import AddingKey, RevokingKey, keys_of
 from exporter.access.users import AddingUser, RevokingUser, users_of
 from exporter.access.vault import Vault
 from exporter.exporting.voice import NAME, Voice
 from exporter.requesting import Requests
 from labelstream import keys
-from labelstream.access import User
+from labelstream.access import ApiKey, KeyToken, User
 from labelstream.blobs.ports import BlobNotFound
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.bundle import ModelKey
@@ -33,7 +34,16 @@ from labelstream.events.model import ModelExported
 from labelstream.events.training import Metrics
 from labelstream.jobs.ports import Job
 from labelstream.jobs.rabbitmq import RabbitJobQueue
-from labelstream.model_requests import GRANTS_QUEUE, AddDevice, AddUser, GrantRequest, RevokeDevice, RevokeUser
+from labelstream.model_requests import (
+    GRANTS_QUEUE,
+    AddDevice,
+    AddKey,
+    AddUser,
+    GrantRequest,
+    RevokeDevice,
+    RevokeKey,
+    RevokeUser,
+)
 from labelstream.models import ModelBook
 from labelstream.protection.grants import open_grant, seal_model_key
 from labelstream.protection.sealing import identity_in, new_identity
@@ -136,11 +146,14 @@ async def _decider(
     say = Voice(journal, health).say
     granting = Granting(resources, vault, book, say, health)
     devices, users = Devices.of(granting), users_of(resources, health, say)
+    api_keys = keys_of(resources, health, say)
     handlers = {
         AddDevice: AddingDevice(devices),
         RevokeDevice: RevokingDevice(devices),
         AddUser: AddingUser(users),
         RevokeUser: RevokingUser(users),
+        AddKey: AddingKey(api_keys),
+        RevokeKey: RevokingKey(api_keys),
     }
     serving = asyncio.create_task(Requests(queue, data, handlers, granting.on_request, health).serve())
     try:
@@ -196,3 +209,37 @@ async def test_a_person_is_added_with_a_hash_of_their_password_listed_and_revoke
     assert await stage.typed("users", "revoke", "ada", "--why", "she left") == "ada is revoked.\n"
     assert await stage.typed("users", "revoke", "ada", "--why", "she left") == "ada was revoked before.\n"
     assert "she left" in await stage.typed("users", "list")
+
+
+async def test_an_api_key_is_added_shown_once_listed_replaced_and_revoked(stage: Stage) -> None:
+    add = ("keys", "add", "line-3", "--project", "harbour", "--per-minute", "600", "--by", "ada", "--why", "the pilot")
+    said, token = (await stage.typed(*add)).split("\nIts key, which is shown this once:\n")
+    assert said == "line-3 may ask models of harbour, 600 times a minute."
+    shown = KeyToken.read(token.strip())
+    assert shown is not None
+    record = ApiKey.model_validate_json((await stage.resources.get(keys.api_key("line-3"))).data)
+    assert record.facts().has(shown.secret)
+    assert (record.id, record.added_by) == (shown.id, "ada")
+    assert "key.exists" in await stage.typed(*add, fails=True)
+
+    file = stage.folder / "line-3.key"
+    told = await stage.told("keys", "add", "line-3", "--replace", "--days", "1", "--token-file", str(file))
+    assert (told["outcome"], told["projects"], told["token_file"]) == ("done", None, str(file))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    (listed,) = (await stage.told("keys", "list"))["keys"]
+    assert (listed["id"], listed["per_minute"], listed["revoked"]) == (told["id"], None, None)
+    assert "secret_sha256" not in listed
+    assert "until 20" in await stage.typed("keys", "list")
+
+    assert "line-3 is revoked" in await stage.typed("keys", "revoke", "line-3", "--why", "it leaked", "--by", "eve")
+    assert "by eve: it leaked" in await stage.typed("keys", "list")
+    assert (await stage.told("keys", "add", "line-3"))["outcome"] == "done"
+    log = await stage.told("devices", "audit", "line-3")
+    assert [(entry["type"], entry["kind"]) for entry in log["entries"]] == [
+        ("access.given", "key"),
+        ("access.given", "key"),
+        ("access.revoked", "key"),
+        ("access.given", "key"),
+    ]
+    for secret in (shown.secret, shown.secret_sha256, file.read_text().strip()):
+        assert secret not in json.dumps(log)

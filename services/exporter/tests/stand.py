@@ -23,7 +23,7 @@ from exporter.registry.promoting import Promoting
 from labelstream import keys
 from labelstream.blobs.leases import Leases
 from labelstream.blobs.memory import MemoryBlobs
-from labelstream.bundle import ArtifactFacts
+from labelstream.bundle import ArtifactFacts, Reference
 from labelstream.classes import ClassSchema
 from labelstream.events.base import MODEL_EVENTS
 from labelstream.events.envelope import Envelope
@@ -78,11 +78,13 @@ async def export(attempt: Attempt, agreement: Agreement | None = AGREES) -> Expo
         confidence=order.confidence,
         iou=order.iou,
         versions={wanted.family: "1"},
+        reference=REFERENCE,
         seconds=2.5,
         worker="worker",
     )
 
 
+REFERENCE = Reference(images=5, detections=9, class_counts={0: 9}, confidences=(0,) * 18 + (9, 0))
 BOX = Box(class_id=0, x=0.5, y=0.5, w=0.2, h=0.2, confidence=0.9)
 unproven = partial(export, agreement=None)
 

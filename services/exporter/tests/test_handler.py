@@ -19,7 +19,7 @@ from labelstream.jobs.worker import Attempt
 from labelstream.protection.grants import open_model_key
 from labelstream.values import FileRef, sha256_hex
 
-from .stand import ONNX, disagreeing, export, unproven
+from .stand import ONNX, REFERENCE, disagreeing, export, unproven
 
 QUEUE = Format.parse(ONNX).queue
 
@@ -97,6 +97,7 @@ async def test_the_manifest_says_how_it_was_proved_and_the_report_is_signed_alon
     assert ONNX in page.decode()
     assert "<img" not in page.decode()
     assert (manifest.versions, manifest.edition) == ({"onnx": "1"}, 1)
+    assert manifest.reference == REFERENCE  # what live answers will be compared with
 
 
 async def test_a_decider_that_dies_at_every_step_says_nothing_twice(exporter):

@@ -11,6 +11,7 @@ from typing import Any
 
 from exporter.access.devices import AddingDevice, Devices, RevokingDevice, read_devices
 from exporter.access.granting import Granting
+from exporter.access.keys import AddingKey, RevokingKey, keys_of
 from exporter.access.saying import Say
 from exporter.access.users import AddingUser, RevokingUser, users_of
 from exporter.access.vault import Vault
@@ -40,9 +41,11 @@ from labelstream.jobs.ports import JobQueue
 from labelstream.jobs.rabbitmq import RabbitJobQueue
 from labelstream.model_requests import (
     AddDevice,
+    AddKey,
     AddUser,
     Promote,
     RevokeDevice,
+    RevokeKey,
     RevokeUser,
     Rollback,
     Withdraw,
@@ -190,9 +193,12 @@ class Deciding:
 
 def _access_handlers(devices: Devices, resources: Blobs, health: Health, say: Say) -> Mapping[type[Any], Handler]:
     users = users_of(resources, health, say)
+    keys = keys_of(resources, health, say)
     return {
         AddDevice: AddingDevice(devices),
         RevokeDevice: RevokingDevice(devices),
         AddUser: AddingUser(users),
         RevokeUser: RevokingUser(users),
+        AddKey: AddingKey(keys),
+        RevokeKey: RevokingKey(keys),
     }

@@ -139,7 +139,7 @@ def _read(kind: type[V], job: Job) -> V:
         found = error.errors(include_input=False, include_url=False)
         said = ((".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, ")) for each in found)
         reason = "; ".join(f"{where}: {message}" if where else message for where, message in said)
-        hint = "Ask with `labelstream models`, `labelstream devices` or `labelstream users`."
+        hint = "Ask with `labelstream models`, `devices`, `users` or `keys`."
         raise Rejected("request.unreadable", reason, hint) from None
 
 

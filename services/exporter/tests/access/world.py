@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from exporter.access.devices import AddingDevice, Devices, RevokingDevice
 from exporter.access.granting import Granting
+from exporter.access.keys import AddingKey, RevokingKey, keys_of
 from exporter.access.users import AddingUser, RevokingUser, users_of
 from exporter.access.vault import Vault
 from exporter.requesting import Handler, Requests
@@ -25,7 +26,17 @@ from labelstream.events.model import ModelEvent, ModelExported, ModelWithdrawn
 from labelstream.events.training import Metrics
 from labelstream.jobs.memory import MemoryJobQueue
 from labelstream.jobs.ports import Job
-from labelstream.model_requests import AddDevice, AddUser, Answer, GrantRequest, ModelRequest, RevokeDevice, RevokeUser
+from labelstream.model_requests import (
+    AddDevice,
+    AddKey,
+    AddUser,
+    Answer,
+    GrantRequest,
+    ModelRequest,
+    RevokeDevice,
+    RevokeKey,
+    RevokeUser,
+)
 from labelstream.models import ModelBook
 from labelstream.protection.bundling import PlainArtifact, put_together, verify_bundle, write_bundle
 from labelstream.protection.grants import open_grant, seal_model_key
@@ -77,11 +88,14 @@ class World:
         self.granting = Granting(self.resources, self.vault, self.book, self.say, self.health)
         self.devices = Devices.of(self.granting)
         users = users_of(self.resources, self.health, self.say)
+        api_keys = keys_of(self.resources, self.health, self.say)
         handlers: dict[type[Any], Handler] = {
             AddDevice: AddingDevice(self.devices),
             RevokeDevice: RevokingDevice(self.devices),
             AddUser: AddingUser(users),
             RevokeUser: RevokingUser(users),
+            AddKey: AddingKey(api_keys),
+            RevokeKey: RevokingKey(api_keys),
         }
         self.requests = Requests(self.queue, self.data, handlers, self.granting.on_request, self.health)
 

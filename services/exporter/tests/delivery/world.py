@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from exporter.delivery.settings import ApiGroup
 from labelstream import keys
-from labelstream.access import Device, Ended, User
+from labelstream.access import ApiKey, Device, Ended, User
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.events.access import AccessEvent
 from labelstream.events.base import ACCESS_EVENTS, MODEL_EVENTS, Event
@@ -106,11 +106,11 @@ class World:
     is_started: bool = False
     _said: int = 0
 
-    async def add(self, *records: Device | User) -> None:
-        """Enrol devices and people."""
+    async def add(self, *records: Device | User | ApiKey) -> None:
+        """Enrol devices, people and API keys."""
+        places = {Device: keys.device, User: keys.user, ApiKey: keys.api_key}
         for record in records:
-            key = keys.device(record.name) if isinstance(record, Device) else keys.user(record.name)
-            await self.resources.put(key, record.model_dump_json().encode())
+            await self.resources.put(places[type(record)](record.name), record.model_dump_json().encode())
 
     async def say(self, event: Event, project: str = "default") -> None:
         """Publish on `model-events`, as the decider does."""

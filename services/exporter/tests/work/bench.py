@@ -13,7 +13,7 @@ from exporter.work.scratch import Scratch
 from exporter.work.worker import ExportWork
 from labelstream import keys
 from labelstream.blobs.memory import MemoryBlobs
-from labelstream.bundle import ArtifactFacts
+from labelstream.bundle import ArtifactFacts, Reference
 from labelstream.classes import ClassSchema
 from labelstream.events.annotation import ImageRef
 from labelstream.events.model import Agreement
@@ -35,6 +35,9 @@ AGREES = Agreement(images=4, boxes=9, unmatched=0, max_box_px=0.01, max_score=0.
 
 def picture(number: int) -> bytes:
     return f"image {number}".encode()
+
+
+REFERENCE = Reference(images=4, detections=5, class_counts={0: 2, 1: 3}, confidences=(0,) * 19 + (5,))
 
 
 def digest(number: int) -> str:
@@ -75,6 +78,7 @@ class Engine:
             image_size=64,
             names=("car", "bus"),
             golden=tuple(GoldenAnswer(image=each.path, boxes=()) for each in spec.images[: spec.golden]),
+            reference=REFERENCE,
             picture=worst if self.agreement else None,
             versions={"onnx": "1"},
         )

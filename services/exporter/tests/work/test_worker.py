@@ -22,7 +22,7 @@ from labelstream_datasets.archives.contents import without
 from labelstream_datasets.archives.erased import Erasure
 from labelstream_datasets.manifest import Manifest
 
-from .bench import AGREES, PROJECT, Bench, Engine, by_digest, digest, picture, shapes
+from .bench import AGREES, PROJECT, REFERENCE, Bench, Engine, by_digest, digest, picture, shapes
 
 TEST, TRAIN = range(12), range(20, 28)
 
@@ -41,6 +41,7 @@ async def test_what_is_left_names_stored_files_with_the_limits_and_the_time(benc
     assert FileRef.of(left.artifact.key, b"a network") == left.artifact
     assert (await bench.blobs.get(left.artifact.key)).data == b"a network"
     assert left.facts.agreement == AGREES
+    assert left.reference == REFERENCE
     assert (left.facts.limits.max_box_px, left.worker, left.image_size) == (1.0, "w1", 64)
     assert (left.confidence, left.iou, left.versions) == (0.25, 0.45, {"onnx": "1"})
     assert left.seconds >= 0

@@ -1,1 +1,1 @@
-"""labelstream devices and labelstream users: who may fetch models."""
+"""labelstream devices, users and keys: who may fetch models, and who may ask them."""

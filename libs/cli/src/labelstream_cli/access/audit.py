@@ -23,7 +23,9 @@ from labelstream_local.layout import DEFAULT
 
 Whose = Annotated[
     str | None,
-    typer.Argument(metavar="NAME", help="Only this device's or person's; default: everybody's.", show_default=False),
+    typer.Argument(
+        metavar="NAME", help="Only this device's, person's or key's; default: everybody's.", show_default=False
+    ),
 ]
 Since = Annotated[str | None, typer.Option(help="Since then: 30m, 2h, 3d, or a date.")]
 

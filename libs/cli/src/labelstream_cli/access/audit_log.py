@@ -35,7 +35,7 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        """What they are: device, user or unknown."""
+        """What they are: device, user, key or unknown."""
         if isinstance(self.event, ResourceStored):
             return "user"
         return "device" if isinstance(self.event, GrantMade) else str(getattr(self.event, "kind", "unknown"))

@@ -20,11 +20,11 @@ from labelstream_cli.access.options import (
     checked_recipient,
     project_of,
 )
-from labelstream_cli.access.secret_files import new_token, write_secret
+from labelstream_cli.access.secret_files import TokenFile, kept_while_asking, new_token
 from labelstream_cli.jobs.options import Url
-from labelstream_cli.jobs.place import Place, Where, at_place
+from labelstream_cli.jobs.place import Place, Where
 from labelstream_cli.models.asking import By, NoAnswer, Why, asked, who
-from labelstream_cli.running import INTERRUPTED, CommandFailed, Directory, Json, failed
+from labelstream_cli.running import Directory, Json, failed
 from labelstream_local.layout import DEFAULT
 
 Recipient = Annotated[
@@ -35,9 +35,6 @@ GrantDays = Annotated[
     typer.Option(
         min=0.001, max=MOST_GRANT_DAYS, metavar="N", help="Its grants end after so many days. Default: never."
     ),
-]
-TokenFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write the token there, for you alone, instead of showing it.")
 ]
 
 
@@ -81,17 +78,7 @@ def add_device(  # noqa: PLR0913 -- typer makes an option of each
         except NoAnswer as error:
             return error
 
-    try:
-        if token_file is not None:
-            write_secret(token_file, token + "\n")
-    except CommandFailed as error:
-        raise failed(error) from error
-    try:
-        answer = at_place(Where(directory, url, quiet=True), work)
-    except typer.Exit as left:
-        if token_file is not None and left.exit_code != INTERRUPTED:
-            token_file.unlink()  # of a device that was not added
-        raise
+    answer = kept_while_asking(token_file, token, Where(directory, url, quiet=True), work)
     _tell(device, None if token_file else token, token_file, as_json=as_json, is_done=isinstance(answer, Answer))
     if isinstance(answer, NoAnswer):
         raise failed(answer)

@@ -1,4 +1,4 @@
-"""What the commands about devices and people are told."""
+"""What the commands about devices, people and API keys are told."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from labelstream.access import Device, User
+from labelstream.access import ApiKey, Device, User
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _FORM = "small letters, digits and hyphens"
@@ -16,6 +16,7 @@ DeviceName = Annotated[str, typer.Argument(metavar="NAME", help=f"The device's n
 UserName = Annotated[
     str, typer.Argument(metavar="NAME", help=f"What the audit log calls them: {_FORM}.", show_default=False)
 ]
+KeyName = Annotated[str, typer.Argument(metavar="NAME", help=f"What people call it: {_FORM}.", show_default=False)]
 Projects = Annotated[
     list[str] | None,
     typer.Option("--project", metavar="PROJECT", help="Only this project's models; again for more. Default: all."),
@@ -48,9 +49,9 @@ def checked_recipient(recipient: str) -> str:
     return recipient.strip()
 
 
-def project_of(record: Device | User) -> str:
+def project_of(record: Device | User | ApiKey) -> str:
     """Return the project under which it is asked for: an answer has to lie somewhere."""
     return record.projects[0] if record.projects else ANY
 
 
-ANY = "default"  # devices and people belong to no project
+ANY = "default"  # devices, people and keys belong to no project

@@ -1,4 +1,4 @@
-"""Where devices and people are kept: streams and requests as for trainings, and the resources bucket."""
+"""Where devices, people and API keys are kept: streams and requests as for trainings, and the resources bucket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The records of devices and people, a page at a time."""
+"""The records of devices, people and API keys, a page at a time."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from labelstream import keys
-from labelstream.access import Device, User
+from labelstream.access import ApiKey, Device, User
 from labelstream.blobs.ports import BlobNotFound, Blobs
 
-R = TypeVar("R", Device, User)
+R = TypeVar("R", Device, User, ApiKey)
 
 DEVICES = keys.device("").removesuffix(".json")
 USERS = keys.user("").removesuffix(".json")
+KEYS = keys.api_key("").removesuffix(".json")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""labelstream devices revoke, labelstream users revoke."""
+"""labelstream devices revoke, labelstream users revoke, labelstream keys revoke."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from labelstream.model_requests import Answer, ModelRequest, RevokeDevice, RevokeUser
-from labelstream_cli.access.options import ANY, DeviceName, UserName, checked_name
+from labelstream.model_requests import Answer, ModelRequest, RevokeDevice, RevokeKey, RevokeUser
+from labelstream_cli.access.options import ANY, DeviceName, KeyName, UserName, checked_name
 from labelstream_cli.jobs.options import Url
 from labelstream_cli.jobs.place import Where, at_place
 from labelstream_cli.models.asking import By, asked, who
@@ -67,6 +67,32 @@ def revoke_user(
         typer.echo(json.dumps({"name": name, "outcome": answer.outcome}))
     else:
         typer.echo(f"{name} was revoked before." if answer.outcome == "known" else f"{name} is revoked.")
+
+
+def revoke_key(
+    *,
+    name: KeyName,
+    why: Why,
+    by: By = None,
+    directory: Directory = DEFAULT,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """End an API key: who shows it is refused, as soon as the replicas of inference have heard of it.
+
+    A replica that has no network, or runs from a file of keys, goes on with those that it knows.
+
+    Examples:
+    - `labelstream keys revoke line-3 --why "it stood in a public repository"`
+    """
+    request = ModelRequest(what=RevokeKey(name=checked_name(name)), by=who(by), why=_reason(why))
+    answer = _ask(request, Where(directory, url, quiet=True))
+    if as_json:
+        typer.echo(json.dumps({"name": name, "outcome": answer.outcome}))
+    elif answer.outcome == "known":
+        typer.echo(f"{name} was revoked before.")
+    else:
+        typer.echo(f"{name} is revoked: inference refuses it from its next look at the list on, in some seconds.")
 
 
 def _ask(request: ModelRequest, where: Where) -> Answer:

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
-from labelstream_cli.running import CommandFailed
+import typer
+
+from labelstream_cli.jobs.place import Place, Where, at_place
+from labelstream_cli.running import INTERRUPTED, CommandFailed, failed
+
+T = TypeVar("T")
+
+TokenFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write the token there, for you alone, instead of showing it.")
+]
 
 
 def new_token() -> str:
@@ -31,6 +42,23 @@ def write_secret(path: Path, text: str) -> None:
     except OSError as error:
         path.unlink(missing_ok=True)
         raise CommandFailed(f"{path} can't be written: {error.strerror}") from error
+
+
+def kept_while_asking(
+    file: Path | None, token: str, where: Where, work: Callable[[Place], Coroutine[Any, Any, T]]
+) -> T:
+    """Write a token into its file, then ask for whom it is; where that fails, leave no token of nobody's behind."""
+    try:
+        if file is not None:
+            write_secret(file, token + "\n")
+    except CommandFailed as error:
+        raise failed(error) from error
+    try:
+        return at_place(where, work)
+    except typer.Exit as left:
+        if file is not None and left.exit_code != INTERRUPTED:
+            file.unlink()
+        raise
 
 
 def read_secret(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Lets devices and people in, and out again: a record, an entry in the audit log, and nothing else."""
+"""Lets devices, people and API keys in, and out again: a record, an entry in the audit log, and nothing else."""
 
 from __future__ import annotations
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic
 
-from exporter.access.records import DEVICES, USERS, Kind, R, read_record
-from labelstream.access import Device, User, address_sha256
+from exporter.access.records import DEVICES, KEYS, USERS, Kind, R, read_record
+from labelstream.access import ApiKey, Device, User, address_sha256
 from labelstream.blobs.ports import BlobInfo, BlobNotFound, Blobs
 from labelstream.errors import Rejected
 from labelstream.service.health import Health
 
-__all__ = ["Known", "KnownDevices", "KnownUsers", "address_sha256"]
+__all__ = ["Known", "KnownDevices", "KnownKeys", "KnownUsers", "address_sha256"]
 
 _AT_ONCE = 8
 
@@ -114,3 +114,11 @@ class KnownUsers(Known[User]):
     async def by_address(self, email_sha256: str) -> User | None:
         """Return who logs in with an address; they may be revoked. Raises Unavailable."""
         return await self.by_secret(email_sha256)
+
+
+class KnownKeys(Known[ApiKey]):
+    """The API keys."""
+
+    def __init__(self, resources: Blobs, health: Health, max_age_s: float = 2.0) -> None:
+        """Read nothing yet."""
+        super().__init__(resources, health, KEYS, max_age_s)

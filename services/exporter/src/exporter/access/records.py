@@ -1,4 +1,4 @@
-"""The records of devices and people in the resources bucket: one object each, changed by conditional writes."""
+"""The records of devices, people and API keys in the resources bucket: an object each, changed conditionally."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Generic, Literal, TypeVar
 from pydantic import ValidationError
 
 from labelstream import keys
-from labelstream.access import Device, User
+from labelstream.access import ApiKey, Device, User
 from labelstream.blobs.ports import BlobChanged, BlobNotFound, Blobs
 from labelstream.errors import Rejected, Unavailable
 
-R = TypeVar("R", Device, User)
+R = TypeVar("R", Device, User, ApiKey)
 
 
 @dataclass(frozen=True)
 class Kind(Generic[R]):
     """What the records of one kind are."""
 
-    name: Literal["device", "user"]
+    name: Literal["device", "user", "key"]
     of: type[R]
     folder: str
     key: Callable[[str], str]
@@ -30,6 +30,7 @@ class Kind(Generic[R]):
 
 DEVICES = Kind("device", Device, "devices/", keys.device, lambda device: device.token_sha256, "token")
 USERS = Kind("user", User, "users/", keys.user, lambda user: user.email_sha256, "address")
+KEYS = Kind("key", ApiKey, "api-keys/", keys.api_key, lambda key: key.secret_sha256, "secret")
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ GET  /v1/projects/{project}/models                   models, newest first, in pa
 GET  /v1/projects/{project}/models/{model}           one model; `serving` stands for the one that serves
 GET  /v1/projects/{project}/serving                  the signed promotion that counts
 GET  /v1/projects/{project}/models/{model}/grant     the caller's grant: small parts and key, sealed to it
+GET  /v1/api-keys                                    hashes of the API keys that count for the caller's projects
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -21,6 +22,7 @@ from exporter.delivery.desk import Desk
 from exporter.delivery.guarding import ADDRESS
 from exporter.delivery.models import ModelAnswer, ModelsPage, ServingAnswer
 from exporter.delivery.problems import RETRY_AFTER_S, forms
+from labelstream.access import KeyList
 
 BEARER = HTTPBearer(auto_error=False, description="a device's token, or the token of a login")
 MOST_MODELS = 200
@@ -28,6 +30,7 @@ MOST_MODELS = 200
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 Limit = Annotated[int, Query(ge=1, le=MOST_MODELS, description="so many models on a page")]
 Cursor = Annotated[str | None, Query(max_length=100, description="`next` of the page before; left out: the newest")]
+IfNoneMatch = Annotated[str | None, Header(max_length=1000, description="the ETag of the list that is known")]
 _BINARY = {"description": "the grant, an age file", "content": {"application/octet-stream": {}}}
 
 
@@ -104,7 +107,21 @@ def v1_routes(desk: Desk) -> APIRouter:
         pending = PendingAnswer(model=model, device=called.who.name)
         return JSONResponse(pending.model_dump(), 202, {"Retry-After": str(RETRY_AFTER_S)})
 
+    @router.get("/api-keys", response_class=Response, responses=_key_answers())
+    async def list_api_keys(if_none_match: IfNoneMatch = None, called: Caller = Depends(caller)) -> Response:
+        """List the API keys that may ask models of the calling device's projects: hashes, never the keys."""
+        listed = await desk.api_keys.listed(called)
+        headers = {"ETag": listed.etag, "Cache-Control": "private, no-cache"}
+        if listed.is_known(if_none_match):
+            return Response(status_code=304, headers=headers)
+        return Response(listed.body, media_type="application/json", headers=headers)
+
     return router
+
+
+def _key_answers() -> dict[int | str, dict[str, Any]]:
+    known = {"description": "the list is still the one that the caller has"}
+    return {200: {"model": KeyList}, 304: known, **forms(401, 403, 422, 429, 503)}
 
 
 def _grant_answers() -> dict[int | str, dict[str, Any]]:

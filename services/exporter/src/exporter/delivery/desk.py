@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.delivery.addresses import Addresses
+from exporter.delivery.api_keys import ApiKeys
 from exporter.delivery.audit import Audit
 from exporter.delivery.callers import Caller, Callers
 from exporter.delivery.grants import Grants
@@ -28,6 +29,7 @@ class Desk:
     login: Login
     tokens: Tokens
     grants: Grants
+    api_keys: ApiKeys
     rates: Rates
     addresses: Addresses
     audit: Audit

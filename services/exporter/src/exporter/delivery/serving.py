@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp
 
-from exporter.access.known import KnownDevices, KnownUsers
+from exporter.access.known import KnownDevices, KnownKeys, KnownUsers
 from exporter.delivery.addresses import Addresses
 from exporter.delivery.api import address_of, v1_routes
+from exporter.delivery.api_keys import ApiKeys
 from exporter.delivery.audit import Audit
 from exporter.delivery.azaion import azaion_routes
 from exporter.delivery.callers import Callers
@@ -70,6 +71,7 @@ class Serving:
             login=Login(users, passwords, rates, *lockouts(own)),
             tokens=tokens,
             grants=Grants(buckets.resources, queue, own),
+            api_keys=ApiKeys(KnownKeys(buckets.resources, health, own.access_fresh_s)),
             rates=rates,
             addresses=Addresses(own.address_hash_key, own.trusted_proxies),
             audit=Audit(broker, own.replica, health, wait_s=own.audit_wait_s, every_s=own.refusals_every_s),
