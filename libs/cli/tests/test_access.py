@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from labelstream import keys
-from labelstream.access import Device, Ended, User
+from labelstream.access import ApiKey, Device, Ended, KeyToken, User
 from labelstream.answers import write_answer
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.events.access import (
@@ -34,7 +34,8 @@ from labelstream.streams.memory import MemoryBroker
 from labelstream_cli.access.audit import show_entries
 from labelstream_cli.access.audit_log import Log, last_fetches, read_log
 from labelstream_cli.access.device_list import show_devices
-from labelstream_cli.access.records import DEVICES, USERS, read_page
+from labelstream_cli.access.key_list import show_keys
+from labelstream_cli.access.records import DEVICES, KEYS, USERS, read_page
 from labelstream_cli.access.user_list import show_users
 from labelstream_cli.jobs.place import Place
 from labelstream_cli.main import app
@@ -126,6 +127,12 @@ def test_a_key_that_is_there_is_never_written_over(tmp_path: Path) -> None:
         ("users add ada --email a@b --password-file SHORT", "take at least 8"),
         ("users add ada --email a@b", "name a --password-file"),
         ("users add ada --email a@b --password-file NONE", "can't be read"),
+        ("keys add Line", "can't be a name"),
+        ("keys add line --per-minute 0", "--per-minute"),
+        ("keys add line --days 0", "--days"),
+        ("keys add line --token-file FILE", "is there already"),
+        ("keys revoke line --why ", "a revocation says why"),
+        ("predict FILE --api-key hunter2", "no API key: one begins lsk_"),
         ("devices audit --since yesterday", "--since yesterday"),
         ("devices add kiosk --recipient age1x --token-file FILE", "is there already"),
     ],
@@ -186,6 +193,42 @@ async def test_devices_and_people_are_shown_with_what_they_may_and_why_they_may_
     assert "fetch, upload" in said
     assert "$argon2id" not in said
     assert "1" * 64 not in said
+
+
+async def test_keys_are_shown_with_their_ids_and_rights_and_how_they_ended() -> None:
+    blobs = MemoryBlobs()
+
+    def key(name: str, **more: object) -> ApiKey:
+        token = KeyToken.new()
+        return ApiKey.model_validate({"name": name, "id": token.id, "secret_sha256": token.secret_sha256, **more})
+
+    known = (
+        key("a-dashboard", projects=("harbour", "yard"), per_minute=6000, added_by="ada"),
+        key("b-old", expires_ms=1_600_000_000_000),
+        key("c-lost", expires_ms=4_000_000_000_000, revoked=ENDED),
+        key("d-new", expires_ms=4_000_000_000_000),
+    )
+    for one in known:
+        await blobs.put(keys.api_key(one.name), one.model_dump_json().encode())
+    out = Console(file=io.StringIO(), width=160, highlight=False)
+    show_keys(await read_page(blobs, KEYS, ApiKey, "", 50), out)
+    assert isinstance(out.file, io.StringIO)
+    lines = out.file.getvalue().splitlines()[1:]
+    for line, one, words in zip(
+        lines,
+        known,
+        (
+            ("harbour, yard", "6,000", "by ada"),
+            ("all", "any", "expired 2020-09-1"),
+            ("by eve: it was stolen",),
+            ("until 2096",),
+        ),
+        strict=True,
+    ):
+        assert one.id in line
+        assert one.secret_sha256 not in line
+        for word in words:
+            assert word in line
 
 
 # ---- the audit log

@@ -7,9 +7,10 @@ import httpx
 import pytest
 from PIL import Image
 
+from labelstream.access import KeyToken
 from labelstream_cli.pictures import Marked, colour_of, draw
 from labelstream_cli.predict_commands import write_pictures
-from labelstream_cli.predicting import ask_about
+from labelstream_cli.predicting import ask_about, key_header
 from labelstream_cli.running import CommandFailed
 
 MakeImage = Callable[..., Path]
@@ -40,6 +41,15 @@ def test_an_image_is_sent_as_it_is_and_the_wishes_as_parameters(tmp_path: Path, 
     assert asked[0].content == path.read_bytes()
     assert (found.model, found.dataset) == ("m1", "d1")
     assert (found.detections[0].name, found.detections[0].corners) == ("boat", (10, 20, 60, 40))
+
+
+def test_a_key_is_shown_as_a_bearer_and_what_is_none_is_refused_and_not_repeated() -> None:
+    token = KeyToken.new().text
+    assert key_header(None) == {}
+    assert key_header(f" {token}\n") == {"Authorization": f"Bearer {token}"}
+    with pytest.raises(CommandFailed, match="no API key") as refused:
+        key_header("hunter2")
+    assert "hunter2" not in str(refused.value)
 
 
 def test_a_problem_is_told_with_its_hint(tmp_path: Path, make_image: MakeImage) -> None:

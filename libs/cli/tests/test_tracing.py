@@ -32,7 +32,7 @@ from labelstream.events.base import (
 from labelstream.events.batch import BatchAugmented, Member, Range, Rewritten, Variant
 from labelstream.events.envelope import Envelope
 from labelstream.events.model import ModelExported, ModelPromoted, ModelRefused
-from labelstream.events.serving import ModelActivated
+from labelstream.events.serving import ModelActivated, ModelReverted
 from labelstream.events.training import DatasetRef, Metrics, TrainingFailed, TrainingFinished, TrainingRequested
 from labelstream.streams.memory import MemoryBroker
 from labelstream.values import FileRef, Position, sha256_hex
@@ -350,6 +350,11 @@ async def test_trainings_that_failed_and_models_that_others_replaced_are_told(wo
         "training failed", "model refused", "format onnx-int8 refused", "model m1 exported", "model m1 promoted",
     ]  # fmt: skip
     assert (life.models, life.in_service) == (["m1"], {})
+    back = ModelReverted(
+        model="m2", number=2, replica="east", rule="probation.failed", reason="x", serving="m1", serving_number=1
+    )
+    await world.say(back)
+    assert (await world.trace()).in_service == {"m1": ["east"]}, "the replica went back to it"
 
 
 async def test_bytes_that_only_look_like_the_name_and_noise_are_passed_over_and_counted(world: World) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from labelstream_cli.pictures import Marked, draw, open_picture
-from labelstream_cli.predicting import TIMEOUT_S, Answer, ask_about
+from labelstream_cli.predicting import TIMEOUT_S, Answer, ask_about, key_header
 from labelstream_cli.running import CommandFailed, Directory, Json, failed
 from labelstream_local.layout import DEFAULT
 from labelstream_local.process import StartFailed
@@ -38,6 +38,14 @@ def _predict(
     out: Annotated[
         Path | None, typer.Option(help="Write pictures with the boxes: a file for one image, or a directory.")
     ] = None,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            help="The API key, where the service wants one. Best in the variable, as others see what you type.",
+            envvar="LABELSTREAM_API_KEY",
+            metavar="lsk_…",
+        ),
+    ] = None,
     directory: Directory = DEFAULT,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +58,8 @@ def _predict(
     - `labelstream predict photo.jpg --url http://127.0.0.1:8086`
     """
     try:
-        with httpx.Client(base_url=url or _own_url(directory), timeout=TIMEOUT_S) as client:
+        shown = key_header(api_key)
+        with httpx.Client(base_url=url or _own_url(directory), timeout=TIMEOUT_S, headers=shown) as client:
             answers = [ask_about(client, path, confidence=confidence, project=project) for path in images]
         pictures = write_pictures(answers, out) if out is not None else []
     except (CommandFailed, OSError) as problem:

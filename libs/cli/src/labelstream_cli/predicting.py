@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from labelstream.access import KeyToken
 from labelstream_cli.running import CommandFailed
 
 TIMEOUT_S = 60.0
@@ -33,6 +34,15 @@ class Answer:
     dataset: str
     detections: tuple[Detection, ...]
     raw: dict[str, Any]
+
+
+def key_header(api_key: str | None) -> dict[str, str]:
+    """Return how an API key is shown; nothing where there is none. Raises CommandFailed."""
+    if api_key is None:
+        return {}
+    if KeyToken.read(api_key.strip()) is None:  # what it is instead is not repeated
+        raise CommandFailed("what was given is no API key: one begins lsk_; `labelstream keys add` makes one")
+    return {"Authorization": f"Bearer {api_key.strip()}"}
 
 
 def ask_about(client: httpx.Client, path: Path, **wishes: float | str | None) -> Answer:

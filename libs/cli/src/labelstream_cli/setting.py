@@ -9,6 +9,7 @@ from labelstream.errors import Misconfigured
 from labelstream_local.services import NAMES
 
 _FILES = (".yaml", ".yml", ".json")
+_GROUPS = {"annotation-ingest": "ingest", "inference-annotate": "annotate"}
 
 
 def variables_of(settings: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -26,7 +27,7 @@ def variables_of(settings: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 def _variable(service: str, path: str) -> str:
-    group = "ingest" if service == "annotation-ingest" else service.partition("-")[0]
+    group = _GROUPS.get(service, service.partition("-")[0])
     return f"LABELSTREAM_{group}__{path.replace('.', '__').replace('-', '_')}".upper()
 
 

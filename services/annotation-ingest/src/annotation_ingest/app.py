@@ -157,6 +157,7 @@ def _ingest_of(
             may_validate=one.may_validate,
             may_change_schema=one.may_change_schema,
             may_erase=one.may_erase,
+            may_overrule=one.may_overrule,
             image_bytes=one.quota.image_bytes,
         ),
         box_tolerance=told.box_tolerance,

@@ -84,7 +84,7 @@ class Decider:
 
     def _content(self, submission: Submission, name: str, content: Content) -> Decision:
         entry = self.view.entry(self.trust.project, name)
-        if submission.kind == "created" and self._awaits_creation(name):
+        if self.trust.yields_to(entry) or (submission.kind == "created" and self._awaits_creation(name)):
             return Decision((_superseded(name, entry),))
         schema = current_schema(self.view, self.trust)
         shapes, notes = to_shapes(content.checked, schema)
@@ -159,11 +159,17 @@ class Decider:
             overtaken = self._overtaken(submission, name) if submission.replays else None
             if overtaken is not None:
                 yield overtaken
+            elif status is not None and self._stands(name):
+                yield _superseded(name, status)
             elif status is None:
                 held = self.view.held(self.trust.project, name)
                 yield holding.hold_status(name, held, validated=submission.kind == "validated")
             else:
                 yield change(status) or self._as_it_is(status)
+
+    def _stands(self, name: str) -> bool:
+        """Say whether an annotation stays as it is, since the stream may not overrule people."""
+        return not self.trust.may_overrule and self.trust.yields_to(self.view.entry(self.trust.project, name))
 
     # ---- repeats
 

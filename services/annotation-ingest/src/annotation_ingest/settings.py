@@ -27,6 +27,9 @@ class InputSettings(Settings):
     may_validate: bool = Field(True, description="whether what comes here can count as validated")
     may_change_schema: bool = Field(False, description="whether class schema changes are taken from here")
     may_erase: bool = Field(False, description="whether requests to erase are taken from here")
+    may_overrule: bool = Field(
+        True, description="whether what comes here can change what was validated, deleted, or drawn by a person"
+    )
     schema_name: str = Field("example", alias="schema", description="a shipped class schema, or the path of one's own")
     incoming_prefix: str = Field(
         default_factory=lambda told: f"{told['stream']}/",

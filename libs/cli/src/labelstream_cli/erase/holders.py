@@ -16,7 +16,7 @@ from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected
 from labelstream.events.base import MODEL_EVENTS, SERVING_EVENTS, TRAINING_EVENTS, Event
 from labelstream.events.model import ModelExported, ModelPromoted, ModelWithdrawn
-from labelstream.events.serving import ModelActivated
+from labelstream.events.serving import ModelActivated, ModelReverted
 from labelstream.events.training import (
     TrainingCancelled,
     TrainingEvent,
@@ -155,6 +155,8 @@ async def _models(broker: Broker, project: str, datasets: set[str], jobs: set[st
     async for event in _events(broker, SERVING_EVENTS, project, tell):
         if isinstance(event, ModelActivated):
             answering[event.replica] = event.model
+        elif isinstance(event, ModelReverted):
+            answering[event.replica] = event.serving
     for model in models.values():
         model.in_service = model.id == promoted or model.id in answering.values()
     return list(models.values())

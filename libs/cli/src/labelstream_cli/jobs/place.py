@@ -46,6 +46,7 @@ class Place:
     queue: JobQueue
     health: Health
     tell: Tell = not_told  # shows how far a stream is read
+    store: StoreSettings | None = None  # of the blobs, for who needs another bucket of it
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ async def reached(where: Where) -> AsyncIterator[Place]:
     try:
         async with broker_at(broker_told, NAME) as broker:
             with bars(quiet=where.quiet) as tell:
-                yield Place(broker, blobs, queue, health, tell)
+                yield Place(broker, blobs, queue, health, tell, store_told)
     finally:
         await queue.close()
         await blobs.close()

@@ -10,7 +10,7 @@ from labelstream.events.base import BATCH_EVENTS, MODEL_EVENTS, SERVING_EVENTS, 
 from labelstream.events.batch import BatchAugmented
 from labelstream.events.envelope import Envelope
 from labelstream.events.model import ModelEvent, ModelExported, ModelPromoted, ModelRefused, ModelWithdrawn
-from labelstream.events.serving import ModelActivated
+from labelstream.events.serving import ModelActivated, ModelReverted
 from labelstream.events.training import (
     TrainingCancelled,
     TrainingEvent,
@@ -170,19 +170,22 @@ def _model(event: ModelEvent) -> Told | None:
 class Serving:
     """What each replica answers with."""
 
-    answers: dict[str, tuple[int, Envelope, ModelActivated]] = field(default_factory=dict)
+    answers: dict[str, tuple[int, Envelope, str]] = field(default_factory=dict)  # by replica: offset, event, model
 
     def take(self, offset: int, envelope: Envelope) -> None:
-        """Remember what a replica activated last."""
-        if isinstance(envelope.event, ModelActivated):
-            self.answers[envelope.event.replica] = offset, envelope, envelope.event
+        """Remember what a replica activated last, or went back to."""
+        event = envelope.event
+        if isinstance(event, ModelActivated):
+            self.answers[event.replica] = offset, envelope, event.model
+        elif isinstance(event, ModelReverted):
+            self.answers[event.replica] = offset, envelope, event.serving
 
     def tell(self, life: Life) -> None:
         """Add which of the annotation's models answer now."""
-        for replica, (offset, envelope, event) in self.answers.items():
-            if event.model in life.models:
-                life.in_service.setdefault(event.model, []).append(replica)
+        for replica, (offset, envelope, model) in self.answers.items():
+            if model in life.models:
+                life.in_service.setdefault(model, []).append(replica)
                 place = Position(stream=SERVING_EVENTS, offset=offset)
-                what = f"model {event.model[:12]} answers in replica {replica}"
-                data = {"model": event.model, "replica": replica}
+                what = f"model {model[:12]} answers in replica {replica}"
+                data = {"model": model, "replica": replica}
                 life.add(Step(envelope.time_ms, place, "service", what, (), "good", data))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from labelstream.classes import ClassSchema
 from labelstream.errors import Rejected
-from labelstream.view import AnnotationView
+from labelstream.view import AnnotationView, Entry
 from labelstream.wire.submission import Kind, Submission
 
 
@@ -20,6 +20,7 @@ class Trust:
     may_validate: bool = True
     may_change_schema: bool = False
     may_erase: bool = False
+    may_overrule: bool = True
     image_bytes: int | None = None  # that may be stored for it in all
 
     def check(self, kind: Kind) -> None:
@@ -34,6 +35,16 @@ class Trust:
     def validates(self, submission: Submission) -> bool:
         """Return whether the content of a message counts as validated."""
         return submission.validated and self.may_validate
+
+    def yields_to(self, entry: Entry | None) -> bool:
+        """Return whether what is there stays as it is, whatever a message of this stream says.
+
+        A stream of proposals gives way to people: to what they validated or deleted, and to boxes that they drew.
+        """
+        if self.may_overrule or entry is None:
+            return False
+        drawn = entry.annotation.source == "manual" and bool(entry.annotation.shapes)
+        return entry.validated or entry.deleted or drawn
 
     def check_room(self, view: AnnotationView, sha256: str, size_bytes: int) -> None:
         """Raise Rejected when a new image is more than the stream's quota has room for."""

@@ -1,0 +1,1 @@
+"""`labelstream annotate`: images that a model annotates, for people to validate."""

@@ -1,0 +1,94 @@
+"""labelstream annotate list, show and cancel."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+from pydantic import TypeAdapter
+from rich.console import Console
+
+from labelstream import keys
+from labelstream.annotating import Ranked
+from labelstream_cli.annotate import view
+from labelstream_cli.annotate.following import Standing, asked_for, chosen, standing
+from labelstream_cli.annotate.options import JobId, Newest, RankingFile, Url
+from labelstream_cli.jobs.place import Place, Where, at_place
+from labelstream_cli.jobs.words import SHORT
+from labelstream_cli.running import CommandFailed, Directory, Json, Project
+from labelstream_local.layout import DEFAULT
+
+_RANKING = TypeAdapter(list[Ranked])
+
+
+def list_annotating(
+    *, project: Project = "default", directory: Directory = DEFAULT, url: Url = None, as_json: Json = False
+) -> None:
+    """List what was asked for, the newest first."""
+
+    async def read(place: Place) -> list[Standing]:
+        return [await standing(place, one) for one in await asked_for(place, project)]
+
+    several = at_place(Where(directory, url, project, quiet=True), read)
+    if as_json:
+        typer.echo(json.dumps({"jobs": [view.as_json(one) for one in several]}))
+    elif several:
+        view.listing(several, Console(highlight=False))
+    else:
+        typer.echo(f"Nothing of {project} was annotated by a model yet: `labelstream annotate FOLDER`.")
+
+
+def show_annotating(
+    *,
+    job: Newest = None,
+    project: Project = "default",
+    ranking: RankingFile = None,
+    directory: Directory = DEFAULT,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Show how a job stands, what came of it, and its ranking."""
+
+    async def read(place: Place) -> tuple[Standing, list[Ranked]]:
+        now = await standing(place, await chosen(place, project, job))
+        return now, await ranking_of(place, now)
+
+    now, order = at_place(Where(directory, url, project, quiet=True), read)
+    told(now, order, ranking, as_json=as_json)
+
+
+def cancel_annotating(
+    *, job: JobId, project: Project = "default", directory: Directory = DEFAULT, url: Url = None, as_json: Json = False
+) -> None:
+    """End a job that waits or works. What was published stays."""
+
+    async def end(place: Place) -> Standing:
+        request = await chosen(place, project, job)
+        now = await standing(place, request)
+        if now.is_over:
+            raise CommandFailed(f"the job {now.job[:SHORT]} is {now.state} already")
+        await place.blobs.create(keys.job_cancel(project, now.job), b"{}")
+        return now
+
+    now = at_place(Where(directory, url, project, quiet=True), end)
+    if as_json:
+        typer.echo(json.dumps({"job": now.job, "asked": "cancel"}))
+    else:
+        typer.echo(f"Annotating {now.job[:SHORT]} ends with the images that are in work.")
+
+
+def told(now: Standing, order: list[Ranked], ranking: RankingFile, *, as_json: bool) -> None:
+    """Print a job, and write its ranking where that is wanted."""
+    if ranking is not None:
+        view.write_ranking(order, ranking)
+    if as_json:
+        typer.echo(json.dumps({**view.as_json(now), "order_of_images": [one.model_dump() for one in order]}))
+    else:
+        view.tell(now, order, Console(highlight=False))
+
+
+async def ranking_of(place: Place, now: Standing) -> list[Ranked]:
+    """Return a job's ranking; nothing where it has none. Raises Unavailable."""
+    if now.result is None or now.result.ranking is None:
+        return []
+    return _RANKING.validate_json((await place.blobs.get(now.result.ranking.key)).data)

@@ -1,0 +1,51 @@
+"""What both clients need of httpx: how a request is written, and what an error of the transport means."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx
+
+from labelstream.client.asking import Ask
+from labelstream.client.errors import Away
+from labelstream.client.videos import Video
+
+_LATE = (httpx.ReadTimeout, httpx.WriteTimeout)  # it has the request, and may work on it
+_HOPELESS = (*_LATE, httpx.UnsupportedProtocol)
+
+
+def options(url: str, api_key: str | None, timeout_s: float) -> dict[str, Any]:
+    """Return what httpx's clients are made with."""
+    headers = {"user-agent": "labelstream-client"}
+    if api_key:
+        headers["authorization"] = f"Bearer {api_key}"
+    return {"base_url": url, "headers": headers, "timeout": httpx.Timeout(timeout_s)}
+
+
+def written(ask: Ask, content: Any) -> dict[str, Any]:
+    """Return a request as httpx's `build_request` takes it; `content` is a video's."""
+    files = [(one.field, (one.name, one.data, "application/octet-stream")) for one in ask.uploads]
+    body: dict[str, Any] = {"files": files} if files else {"content": ask.body if content is None else content}
+    params = httpx.QueryParams(ask.params)
+    return {"method": ask.method, "url": ask.path, "params": params, "headers": dict(ask.headers or {}), **body}
+
+
+def headers_of(response: httpx.Response) -> Mapping[str, str]:
+    """Return a response's headers, their names in lower case."""
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+def lost(error: httpx.RequestError, url: httpx.URL) -> Away:
+    """Return what an error of the transport means."""
+    what = "does not answer in time" if isinstance(error, httpx.TimeoutException) else "does not answer"
+    reason = str(error) or type(error).__name__
+    return Away(f"the inference service at {url} {what}: {reason}", again=not isinstance(error, _HOPELESS))
+
+
+async def pieces(video: Video) -> AsyncIterator[bytes]:
+    """Yield a video's content, read in a thread."""
+    reading = video.pieces()
+    while piece := await asyncio.to_thread(next, reading, b""):
+        yield piece
