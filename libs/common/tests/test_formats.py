@@ -12,12 +12,16 @@ NAMES = [
     "onnx-fp32-nms-b1",
     "onnx-int8",
     "onnx-int8-nms",
+    "onnx-fp32-u8",
+    "onnx-int8-u8-nms-b4",
     "openvino-fp32",
     "openvino-bf16",
     "openvino-int8",
+    "openvino-fp32-u8",
     "torchscript-fp32",
     "tensorrt-fp16-sm_90",
     "tensorrt-int8-sm_120",
+    "tensorrt-fp16-u8-sm_90",
     "rknn-fp16-rk3588",
     "rknn-int8-rk3588",
 ]
@@ -34,6 +38,12 @@ def test_a_name_says_family_precision_batch_suppression_and_hardware():
     assert Format.parse("rknn-int8-rk3588").batch is None
 
 
+def test_a_name_says_whether_the_graph_takes_bytes():
+    assert Format.parse("openvino-fp32-u8") == Format("openvino", "fp32", u8=True)
+    assert Format.parse("onnx-int8-u8-nms-b4") == Format("onnx", "int8", nms=True, batch=4, u8=True)
+    assert not Format.parse("openvino-fp32").u8
+
+
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
@@ -45,6 +55,11 @@ def test_a_name_says_family_precision_batch_suppression_and_hardware():
         ("onnx-fp32-b0", "it can't be 'b0'"),
         ("onnx-fp32-b1-nms", "'onnx-fp32-nms-b1' is"),
         ("onnx-fp32-nms-nms", "'onnx-fp32-nms' is"),
+        ("onnx-fp32-nms-u8", "'onnx-fp32-u8-nms' is"),
+        ("onnx-fp32-u8-u8", "'onnx-fp32-u8' is"),
+        ("tensorrt-fp16-sm_90-u8", "'tensorrt-fp16-u8-sm_90' is"),
+        ("torchscript-fp32-u8", "only onnx, openvino, tensorrt can take bytes"),
+        ("rknn-int8-u8-rk3588", "only onnx, openvino, tensorrt can take bytes"),
         ("openvino-fp32-b4", "only onnx"),
         ("torchscript-fp32-nms", "only onnx"),
         ("tensorrt-fp16", "names the hardware, such as sm_90"),
@@ -68,6 +83,7 @@ def test_a_name_of_no_format_is_refused_with_what_is_wrong(name, problem):
     [
         ("onnx-int8-nms", "jobs.export.onnx"),
         ("openvino-bf16", "jobs.export.openvino"),
+        ("openvino-fp32-u8", "jobs.export.openvino"),
         ("tensorrt-fp16-sm_90", "jobs.export.tensorrt.sm_90"),
         ("rknn-int8-rk3588", "jobs.export.rknn.rk3588"),
     ],

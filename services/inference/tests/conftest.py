@@ -18,12 +18,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from inference.access.opening import access_of
+from inference.access.polling import ExporterKeys
 from inference.app import Replica, put_together
 from inference.serving.adapters.grants import ExporterApi
 from inference.settings import InferenceGroup, InferenceSettings
 from labelstream import keys
+from labelstream.access import KeyFacts, KeyList
 from labelstream.blobs.memory import MemoryBlobs
-from labelstream.bundle import ArtifactFacts, GoldenImage, GoldenSet, ManifestFacts, Thresholds
+from labelstream.bundle import ArtifactFacts, GoldenImage, GoldenSet, ManifestFacts, Reference, Thresholds
 from labelstream.classes import ClassSchema
 from labelstream.events.base import MODEL_EVENTS, SERVING_EVENTS
 from labelstream.events.envelope import Envelope
@@ -121,6 +124,9 @@ class GrantDesk:
     grants: dict[tuple[str, str], bytes] = field(default_factory=dict)
     status: int = 200
     asked: int = 0
+    api_keys: list[KeyFacts] = field(default_factory=list)
+    polls: list[str | None] = field(default_factory=list)  # the tag of each
+    polled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def app(self) -> Starlette:
         """The double as an application."""
@@ -134,7 +140,21 @@ class GrantDesk:
                 return Response(status_code=self.status if self.status != 200 else 404)
             return Response(content, media_type="application/octet-stream")
 
-        return Starlette(routes=[Route("/v1/projects/{project}/models/{model}/grant", grant)])
+        async def api_keys(request: Request) -> Response:
+            self.polls.append(request.headers.get("if-none-match"))
+            self.polled.set()
+            if request.headers.get("authorization") != f"Bearer {TOKEN}":
+                return Response(status_code=401)
+            if self.status != 200:
+                return Response(status_code=self.status)
+            body = KeyList(keys=tuple(self.api_keys)).model_dump_json().encode()
+            tag = f'"{sha256_hex(body)}"'
+            if self.polls[-1] == tag:
+                return Response(status_code=304)
+            return Response(body, headers={"ETag": tag}, media_type="application/json")
+
+        grants = Route("/v1/projects/{project}/models/{model}/grant", grant)
+        return Starlette(routes=[grants, Route("/v1/api-keys", api_keys)])
 
 
 class WatchedHealth(Health):
@@ -188,6 +208,8 @@ class World:
         golden: GoldenSet | None = None,
         graph: bytes | None = None,
         classes: tuple[str, ...] = ("red", "blue"),
+        reference: Reference | None = None,
+        project: str = "default",
     ) -> WrittenBundle:
         """Write a signed bundle of a cell detector."""
         source = self.directory / f"{model}.onnx"
@@ -195,7 +217,7 @@ class World:
         metrics = Metrics(map50=0.9, map50_95=0.7, precision=0.9, recall=0.8, images=60)
         facts = ManifestFacts(
             model=model,
-            project="default",
+            project=project,
             job="j1",
             dataset_id="d" * 64,
             created_ms=1_700_000_000_000,
@@ -205,6 +227,7 @@ class World:
             validation=metrics,
             test=metrics,
             versions={},
+            reference=reference,
         )
         artifact = ArtifactFacts(
             name="onnx-fp32",
@@ -260,21 +283,21 @@ class World:
             reason="better",
         )
 
-    async def say(self, promotion: ModelPromoted) -> None:
+    async def say(self, promotion: ModelPromoted, project: str = "default") -> None:
         """Publish a promotion."""
         await self.broker.ensure_stream(MODEL_EVENTS)
         self._published += 1
         answers = f"{promotion.model}:{promotion.number}:{self._published}"
-        envelope = Envelope.of(promotion, source="exporter", answers=answers, project="default")
+        envelope = Envelope.of(promotion, source="exporter", answers=answers, project=project)
         publisher = self.broker.publisher(MODEL_EVENTS, "exporter")
         await publisher.publish([(self._published, envelope.to_message())])
 
-    async def promote(self, model: str, number: int, gain: float = 1.0) -> WrittenBundle:
+    async def promote(self, model: str, number: int, gain: float = 1.0, **told) -> WrittenBundle:
         """Publish, grant and promote a good model."""
-        bundle = await asyncio.to_thread(self.bundle, model, gain)
+        bundle = await asyncio.to_thread(self.bundle, model, gain, **told)
         await self.publish(bundle)
         self.grant(bundle)
-        await self.say(self.promotion(bundle, number))
+        await self.say(self.promotion(bundle, number), bundle.manifest.project)
         return bundle
 
     async def until(self, condition) -> None:
@@ -289,7 +312,7 @@ class World:
             for delivery in await self._heard.read(at_most=1):
                 return Envelope.from_message(decode(delivery.raw)).event
 
-    def settings(self, **changes) -> InferenceSettings:
+    def settings(self, projects: tuple[str, ...] = ("default",), **changes) -> InferenceSettings:
         """The replica's settings."""
         group = {
             "device_identity": self.identity,
@@ -300,11 +323,13 @@ class World:
             "threads": 2,
             "retry_first_s": 0.01,
             "retry_most_s": 0.02,
+            "access": "open",
             **changes,
         }
         return InferenceSettings(
             broker={"username": "u", "password": "p"},
             store={"endpoint_url": "http://store", "access_key": "a", "secret_key": "s"},
+            projects=projects,
             state_dir=self.directory / "state",
             inference=InferenceGroup(**group),
         )
@@ -315,9 +340,12 @@ class World:
         self.health = WatchedHealth()
         transport = httpx.ASGITransport(self.desk.app())
         async with httpx.AsyncClient(transport=transport, base_url="http://exporter") as exporter:
-            grants = ExporterApi(exporter, InferenceGroup(**self.settings().inference.model_dump()).device_token)
-            replica = put_together(self.settings(**changes), self.health, broker or self.broker, self.store, grants)
-            tasks = [asyncio.create_task(replica.follower.run()), asyncio.create_task(replica.telemetry.run())]
+            settings = self.settings(**changes)
+            grants = ExporterApi(exporter, settings.inference.device_token)
+            access = access_of(settings, self.health, ExporterKeys(exporter, settings.inference.device_token))
+            replica = put_together(settings, self.health, broker or self.broker, self.store, grants, access)
+            parts = (replica.follower, replica.telemetry, replica.access)
+            tasks = [asyncio.create_task(part.run()) for part in parts]
             try:
                 async with client_of(replica) as client:
                     yield client
@@ -325,8 +353,8 @@ class World:
                 for task in tasks:
                     task.cancel()
                 ended = await asyncio.gather(*tasks, return_exceptions=True)
-                replica.workers.close()
-            faults = [each for each in ended if not isinstance(each, asyncio.CancelledError)]
+                replica.answering.close()
+            faults = [each for each in ended if each and not isinstance(each, asyncio.CancelledError)]
             assert not faults, faults
 
 

@@ -200,7 +200,7 @@ async def test_without_a_model_the_caller_is_told_when_to_ask_again(world, red_p
 async def test_models_and_schema_say_what_serves(client) -> None:
     (model,) = (await client.get("/v1/models")).json()["models"]
     assert (model["model"], model["promotion"], model["image_size"]) == ("m1", 1, 64)
-    assert "CPUExecutionProvider" in model["backend"]
+    assert model["backend"] == "onnxruntime on the CPU"
     schema = (await client.get("/v1/schema")).json()
     assert schema["classes"] == ["red", "blue"]
     assert schema["digest"] == model["class_schema"]["digest"]

@@ -32,14 +32,26 @@ def test_its_requirements_hold_no_training_library() -> None:
     seen: dict[tuple[str, frozenset[str]], None] = {}
     needed("inference", frozenset({"cpu"}), seen)
     names = {name for name, _ in seen}
-    assert {"onnxruntime", "fastapi", "pyrage", "model-signing"} <= names, "the walk itself must work"
+    assert {"onnxruntime", "openvino", "fastapi", "pyrage", "model-signing"} <= names, "the walk itself must work"
     assert not names & BANNED
 
 
-@pytest.mark.parametrize("module", ["inference.app", "inference.__main__"])
+RUNTIMES = {"inference.engine.adapters.onnx": "onnxruntime", "inference.engine.adapters.openvino": "openvino"}
+
+
+@pytest.mark.parametrize("module", ["inference.app", "inference.__main__", *RUNTIMES])
 def test_its_imports_load_no_training_library(module: str) -> None:
     code = f"import sys, {module}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert "onnxruntime" in loaded
-    assert not loaded & BANNED
+    assert "inference" in loaded, "the look itself must work"
+    assert loaded & set(RUNTIMES.values()) == {runtime for name, runtime in RUNTIMES.items() if name == module}
+    assert not loaded & (BANNED | {"openvino_telemetry"})
+
+
+def test_the_annotating_worker_loads_neither_an_engine_nor_an_image_library() -> None:
+    code = "import sys, inference.annotating.app; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "httpx" in loaded
+    assert not loaded & (BANNED | {"onnxruntime", "openvino", "tensorrt", "numpy", "cv2", "PIL", "av"})

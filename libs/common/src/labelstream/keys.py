@@ -148,6 +148,21 @@ def user(name: str) -> str:
     return f"users/{name}.json"
 
 
+def api_key(name: str) -> str:
+    """The key of an API key's record in the resources bucket."""
+    return f"api-keys/{name}.json"
+
+
 def twin(folder: str, file: str) -> str:
     """The key of a legacy file: its small part in the resources bucket, its big part in the model bucket."""
     return f"legacy/{folder}/{file}"
+
+
+def annotating(project: str, job_id: str = "") -> str:
+    """The key of the job of annotating with a model as it was asked for; of none, what the keys of all begin with."""
+    return f"{project}/annotating/{job_id}.json" if job_id else f"{project}/annotating/"
+
+
+def annotating_open(project: str, job_id: str = "") -> str:
+    """The key of the mark that a job of annotating is not over; of none, what the keys of all marks begin with."""
+    return f"{project}/annotating-open/{job_id}"

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from labelstream.access import Device, Name, User
+from labelstream.access import ApiKey, Device, Name, User
 from labelstream.answers import AnswerId
 from labelstream.values import Value
 
@@ -72,6 +72,21 @@ class RevokeUser(Value):
     name: Name
 
 
+class AddKey(Value):
+    """Let a program ask models with an API key, or give the key of this name another secret or rights."""
+
+    ask: Literal["add-key"] = "add-key"
+    key: ApiKey
+    replace: bool = Field(False, description="else the name of a live key is refused")
+
+
+class RevokeKey(Value):
+    """End an API key."""
+
+    ask: Literal["revoke-key"] = "revoke-key"
+    name: Name
+
+
 class WriteTwin(Value):
     """Write an artifact of a model in the legacy form, for readers that know nothing else."""
 
@@ -82,7 +97,7 @@ class WriteTwin(Value):
     file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 
 
-Ask = Promote | Rollback | Withdraw | AddDevice | RevokeDevice | AddUser | RevokeUser | WriteTwin
+Ask = Promote | Rollback | Withdraw | AddDevice | RevokeDevice | AddUser | RevokeUser | AddKey | RevokeKey | WriteTwin
 
 
 class ModelRequest(Value):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labelstream.bundle import MANIFEST, SIGNATURE
+from labelstream.bundle import MANIFEST, SIGNATURE, Manifest
 from labelstream.errors import Rejected
 from labelstream.protection.bundling import WrittenBundle, put_together, read_manifest, verify_bundle
 from labelstream.protection.grants import check_grant, grant_content, make_grant, open_grant
@@ -215,3 +215,10 @@ def test_a_signed_directory_without_a_manifest_is_no_bundle(write, key):
     sign_directory(bundle.directory, bundle.directory / SIGNATURE, key.private)
     with pytest.raises(Rejected, match=r"bundle\.no_manifest"):
         verify_bundle(bundle.directory, [key.public])
+
+
+def test_a_manifest_from_before_there_was_a_reference_is_still_read(write):
+    bundle = write(weights=b"weights")
+    older = json.loads((bundle.directory / MANIFEST).read_bytes())
+    del older["reference"]
+    assert Manifest.model_validate(older).reference is None

@@ -1,12 +1,10 @@
-"""`python -m inference`: run the service."""
+"""`inference`, or `python -m inference`: run the service, or serve pulled models without a network."""
 
 from __future__ import annotations
 
 import sys
 
-from inference.app import main
-from inference.settings import InferenceSettings
-from labelstream.service.serve import serve
+from inference.command import main
 
 if __name__ == "__main__":
-    sys.exit(serve("inference", InferenceSettings, main))
+    sys.exit(main())

@@ -9,32 +9,25 @@ from dataclasses import dataclass
 import httpx
 from fastapi import FastAPI
 
-from inference.access.open import Open
-from inference.answering.api import build_api
-from inference.answering.images import decode, run_single_threaded
-from inference.answering.parts import Parts
-from inference.answering.predicting import Predictor
-from inference.answering.workers import Workers
-from inference.engine.adapters.onnx import FORMAT, open_onnx
-from inference.engine.geometry import ImageLimits
-from inference.engine.tiling import Tiling
+from inference.access.opening import Access, access_of
+from inference.access.polling import ExporterKeys
+from inference.answering.images import run_single_threaded
 from inference.serving.adapters.delivery import Delivery
 from inference.serving.adapters.grants import ExporterApi
 from inference.serving.adapters.shelf import DiskShelf
+from inference.serving.duel import Dueling
 from inference.serving.follow import Follower
 from inference.serving.handler import Activator
-from inference.serving.loading import Loader
 from inference.serving.models import Models
 from inference.serving.patience import Patience
 from inference.serving.ports import Grants
+from inference.serving.probation import Probation, Terms
 from inference.serving.standing import Dispensable, Standing
 from inference.serving.telemetry import Telemetry
-from inference.settings import InferenceGroup, InferenceSettings
+from inference.settings import InferenceSettings
+from inference.wiring import Answering, answering, build_loader
 from labelstream.blobs.ports import Blobs
 from labelstream.blobs.s3 import S3Blobs
-from labelstream.errors import Misconfigured, Rejected
-from labelstream.protection.sealing import recipient_of
-from labelstream.protection.signing_keys import load_public_key
 from labelstream.service.health import Health
 from labelstream.service.http import serve_http
 from labelstream.streams.ports import Broker
@@ -48,8 +41,8 @@ class Replica:
     api: FastAPI
     follower: Follower
     telemetry: Telemetry
-    workers: Workers
-    models: Models
+    answering: Answering
+    access: Access
 
 
 async def main(settings: InferenceSettings, health: Health) -> None:
@@ -63,54 +56,37 @@ async def main(settings: InferenceSettings, health: Health) -> None:
         store = S3Blobs(settings.store, settings.store.model_bucket, beside)
         stack.push_async_callback(store.close)
         grants = ExporterApi(client, settings.inference.device_token)
-        replica = put_together(settings, health, broker, store, grants)
-        stack.callback(replica.workers.close)
+        access = access_of(settings, health, ExporterKeys(client, settings.inference.device_token))
+        replica = put_together(settings, health, broker, store, grants, access)
+        stack.callback(replica.answering.close)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(replica.follower.run())
             tasks.create_task(replica.telemetry.run())
-            tasks.create_task(serve_http(replica.api, settings.http_host, settings.http_port))
+            tasks.create_task(replica.access.run())
+            limits = replica.answering.limits
+            tasks.create_task(serve_http(replica.api, settings.http_host, settings.http_port, limits=limits))
 
 
-def put_together(settings: InferenceSettings, health: Health, broker: Broker, store: Blobs, grants: Grants) -> Replica:
+def put_together(
+    settings: InferenceSettings, health: Health, broker: Broker, store: Blobs, grants: Grants, access: Access
+) -> Replica:
     """Connect the parts of a replica to each other."""
     group = settings.inference
     models = Models(settings.projects)
     standing = Standing(health, models)
     loader = build_loader(group)
     shelf = DiskShelf(settings.state_dir / "models")
-    activator = Activator(models, shelf, loader, Delivery(store, grants, shelf, loader), group.replica)
+    terms = Terms(group.probation_s, group.worst_slowdown, group.worst_failures)
+    probation = Probation(models, terms, Dueling(models))
+    delivery = Delivery(store, grants, shelf, loader)
+    activator = Activator(models, shelf, loader, delivery, probation, group.replica)
     patience = Patience(group.retry_first_s, group.retry_most_s, group.grant_patience_s)
     telemetry = Telemetry(broker, group.replica, standing, patience)
-    workers = Workers(group.threads, group.queue_size)
-    limits = ImageLimits(group.max_image_bytes, group.max_pixels)
+    answers = answering(group, health, models, access.gate, loader, (probation,), settings.state_dir / "uploads")
     return Replica(
-        api=build_api(
-            Parts(
-                models,
-                Predictor(models, workers, tiling=Tiling(group.tile, group.tile_overlap) if group.tile else None),
-                Open(),
-                limits,
-                decode,
-            ),
-            health,
-        ),
+        api=answers.api,
         follower=Follower(broker, activator, telemetry, standing, patience),
         telemetry=telemetry,
-        workers=workers,
-        models=models,
+        answering=answers,
+        access=access,
     )
-
-
-def build_loader(group: InferenceGroup) -> Loader:
-    """Return what opens bundles with this device's key. Raises Misconfigured."""
-    lines = group.device_identity.get_secret_value().splitlines()
-    identities = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    if len(identities) != 1:
-        raise Misconfigured("LABELSTREAM_INFERENCE__DEVICE_IDENTITY must be one age private key")
-    try:
-        recipient_of(identities[0])
-    except Rejected as error:
-        raise Misconfigured("LABELSTREAM_INFERENCE__DEVICE_IDENTITY is not an age private key") from error
-    for path in group.trusted_keys:
-        load_public_key(path)
-    return Loader(group.trusted_keys, identities[0], {FORMAT: open_onnx}, decode)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
 
 PREDICTIONS = Counter("labelstream_predictions_total", "Images answered with detections", ["project", "model"])
 REFUSED = Counter("labelstream_problems_total", "Requests answered with a problem, by rule", ["rule"])
@@ -13,4 +16,58 @@ STEPS = Histogram(
     buckets=(0.0005, 0.002, 0.01, 0.03, 0.1, 0.3, 1, 5),
 )
 ACTIVATIONS = Counter("labelstream_activations_total", "Promotions followed or refused", ["project", "outcome"])
+PROBATION = Gauge("labelstream_probation", "1 while a new model is on probation", ["project"])
+REVERTS = Counter("labelstream_reverts_total", "Models that went back on probation, by rule", ["project", "rule"])
 PROMOTION = Gauge("labelstream_promotion", "Number of the promotion in service", ["project"])
+
+KEY_OUTCOMES = ("allowed", "limited", "not_for_project", "expired", "revoked")
+KEY_REQUESTS = Counter(
+    "labelstream_key_requests_total",
+    "Requests by API key (its id; empty: none that counts), and what became of them at the gate: allowed, limited, "
+    "not_for_project, expired, revoked; missing, unknown, guessing (too many unknown ones). Keys that are gone go",
+    ["key", "outcome"],
+)
+
+REQUESTS = Counter(
+    "labelstream_requests_total", "Requests by the address's pattern, method and status", ["route", "method", "status"]
+)
+REQUEST_SECONDS = Histogram(
+    "labelstream_request_seconds",
+    "From a request's headers to the last byte of its answer, by the address's pattern",
+    ["route"],
+    buckets=(0.002, 0.01, 0.03, 0.06, 0.1, 0.2, 0.5, 1, 3, 10, 60),
+)
+
+STREAMS = Gauge("labelstream_streams", "Batches and videos that are answered now")
+VIDEO_FRAMES = Counter("labelstream_video_frames_total", "Frames of videos that were gone through, answered or not")
+
+DETECTIONS = Counter(
+    "labelstream_detections_total", "Detections in answers at the model's own thresholds", ["project", "class"]
+)
+
+
+def drift_gauge() -> GaugeMetricFamily:
+    """Return the gauge of how far answers have gone from what the test images gave; `drift/` fills it when asked."""
+    return GaugeMetricFamily(
+        "labelstream_drift",
+        "Jensen-Shannon distance of the newest answers' mix from the test images': 0 the same, 1 nothing in common",
+        labels=["project", "model", "kind"],  # confidence, classes
+    )
+
+
+def per_image_gauge() -> GaugeMetricFamily:
+    """Return the gauge of how much is found in an image; `drift/` fills it when asked."""
+    return GaugeMetricFamily(
+        "labelstream_detections_per_image",
+        "Detections in an image, in the mean of the newest answers (live) and of the test images (test)",
+        labels=["project", "model", "of"],
+    )
+
+
+def start_at_zero(projects: Iterable[str]) -> None:
+    """Show what seldom happens before it has happened: Prometheus sees no increase in a series that begins with one."""
+    for project in projects:
+        for outcome in ("activated", "refused", "reverted"):
+            ACTIVATIONS.labels(project, outcome)
+    for rule in ("server.busy", "server.fault", "deadline.too_short", "deadline.passed"):
+        REFUSED.labels(rule)

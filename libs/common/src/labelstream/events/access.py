@@ -1,6 +1,7 @@
 """Events of `access-events`, the audit log: who was let in, who fetched what, who was turned away.
 
-People and devices are called by the names that operators gave them; addresses and passwords never stand here.
+People, devices and API keys are called by the names that operators gave them; addresses, passwords and secrets never
+stand here.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ class AccessEvent(Event):
 
 
 class AccessGiven(AccessEvent):
-    """A device or a person may fetch models from now on, or with another key, password or rights."""
+    """A device or a person may fetch models, or an API key ask them, from now on or with another secret or rights."""
 
     type: ClassVar[str] = "access.given"
 
-    kind: Literal["device", "user"]
+    kind: Literal["device", "user", "key"]
     name: str
     by: str
     why: str = ""
@@ -31,11 +32,11 @@ class AccessGiven(AccessEvent):
 
 
 class AccessRevoked(AccessEvent):
-    """A device or a person may no longer."""
+    """A device, a person or an API key may no longer."""
 
     type: ClassVar[str] = "access.revoked"
 
-    kind: Literal["device", "user"]
+    kind: Literal["device", "user", "key"]
     name: str
     by: str
     why: str

@@ -14,7 +14,7 @@ from labelstream.events.annotation import AnnotationErased, AnnotationSettled
 from labelstream.events.base import Event
 from labelstream.events.batch import BatchAugmented
 from labelstream.events.model import ModelExported, ModelPromoted, ModelRefused, ModelWithdrawn
-from labelstream.events.serving import ModelActivated, ModelActivationFailed
+from labelstream.events.serving import ModelActivated, ModelActivationFailed, ModelReverted
 from labelstream.events.training import (
     TrainingCancelled,
     TrainingFailed,
@@ -42,6 +42,7 @@ EVENTS: tuple[type[Event], ...] = (
     ModelWithdrawn,
     ModelActivated,
     ModelActivationFailed,
+    ModelReverted,
     AccessGiven,
     AccessRevoked,
     GrantMade,

@@ -34,3 +34,18 @@ class ModelActivationFailed(Event):
     rule: str
     reason: str
     serving: str | None = Field(None, description="the model that still answers")
+
+
+class ModelReverted(Event):
+    """A replica went back from a model to the one before it, in the model's first minutes."""
+
+    type: ClassVar[str] = "model.reverted"
+    stream: ClassVar[str] = SERVING_EVENTS
+
+    model: str = Field(description="the model that went back; this replica does not try its promotion again")
+    number: int = Field(description="its promotion")
+    replica: str
+    rule: str = Field(description="probation.failed, probation.slow or probation.died")
+    reason: str
+    serving: str = Field(description="the model that answers again")
+    serving_number: int = Field(description="its promotion")

@@ -173,7 +173,7 @@ def _look_at_promotion(found: Checked, signed: _Signed, pulled: Pulled | None, t
     def check() -> PromotionStatement | None:
         promotion = _beside(pulled) if pulled else None
         if promotion is not None:
-            return _promotion(promotion, signed.verified, trust)
+            return check_promotion_beside(promotion, signed.verified, trust)
         if not trust.above:
             return None
         raise Rejected("promotion.missing", f"there is no {PROMOTION} here", "Pull the model again")
@@ -188,7 +188,8 @@ def _beside(pulled: Pulled) -> PulledPromotion | None:
         raise Rejected(refusal.rule, f"{PROMOTION} is cut off, or holds no promotion", refusal.hint) from refusal
 
 
-def _promotion(promotion: PulledPromotion, verified: VerifiedBundle, trust: Trust) -> PromotionStatement:
+def check_promotion_beside(promotion: PulledPromotion, verified: VerifiedBundle, trust: Trust) -> PromotionStatement:
+    """Return what the promotion beside a bundle says: it is signed, and of this very manifest. Raises Rejected."""
     said = check_promotion(
         promotion.statement,
         promotion.statement_signature,

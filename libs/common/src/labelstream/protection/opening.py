@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from labelstream.bundle import GoldenSet, Manifest, SealedFile
+from labelstream.bundle import Artifact, GoldenSet, Manifest, SealedFile
 from labelstream.errors import Rejected
 from labelstream.protection.grants import unpack
 from labelstream.protection.measuring import Measured
@@ -51,6 +51,10 @@ class VerifiedBundle:
     def open_golden(self, identity: str) -> GoldenSet:
         """Open the golden set. Raises Rejected."""
         return unpack(GoldenSet, self._open(self.manifest.golden, identity), rule="bundle.bad_golden")
+
+    def open_artifact(self, identity: str, artifact: Artifact) -> bytes:
+        """Open one artifact of the manifest, in memory. Raises Rejected."""
+        return self._open(artifact, identity)
 
     def prove(self, identity: str, file: SealedFile) -> None:
         """Open a file and compare it with what the manifest says, in constant memory; keep nothing. Raises Rejected."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -14,6 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from labelstream.errors import Misconfigured
+from labelstream.service.connections import Connection, ConnectionLimits, LimitedConfig
 from labelstream.service.health import Health
 
 
@@ -46,17 +49,48 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve_http(app: ASGIApp, host: str, port: int) -> None:
-    """Serve `app` until cancelled; requests in flight are answered first (for at most five seconds)."""
-    config = uvicorn.Config(
+def take_port(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on `port`, or on any free one when it is 0. Raises Misconfigured.
+
+    Who connects before somebody serves it waits.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        taken = socket.socket(family, socket.SOCK_STREAM)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(address)
+        taken.listen()
+    except (OSError, OverflowError) as error:
+        raise Misconfigured(f"{host}:{port} can't be listened on: {error}") from error
+    return taken
+
+
+async def serve_http(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    taken: socket.socket | None = None,
+    *,
+    limits: ConnectionLimits | None = None,
+) -> None:
+    """Serve `app` until cancelled; requests in flight are answered first (for at most five seconds).
+
+    `taken`: what `take_port` returned, when the caller has to know that the port is its own before it goes on.
+    """
+    limits = limits or ConnectionLimits()
+    config = LimitedConfig(
         app,
         host=host,
         port=port,
+        http=Connection,
+        ws="none",
+        timeout_keep_alive=limits.keep_alive_s,
         log_config=None,
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=5,
         proxy_headers=False,  # uvicorn would believe whatever a caller on this machine says of where they are
     )
-    await _Server(config).serve()
+    config.limits = limits
+    await _Server(config).serve(None if taken is None else [taken])
     raise RuntimeError(f"the HTTP server on {host}:{port} ended; is the port taken?")

@@ -23,14 +23,17 @@ from labelstream.service.metrics import register_health
 from labelstream.service.settings import ServiceSettings, read_settings
 
 S = TypeVar("S", bound=ServiceSettings)
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 STOPPED, FAULT, MISCONFIGURED, ANOTHER_WRITER = 0, 1, 2, 3
 
 
-def serve(name: str, kind: type[S], main: Callable[[S, Health], Awaitable[None]]) -> int:
+def serve(
+    name: str, kind: type[S], main: Callable[[S, Health], Awaitable[None]], loops: LoopFactory | None = None
+) -> int:
     """Run `main(settings, health)` until it is told to stop; return the exit code.
 
-    `main` runs for as long as the service lives, and is cancelled by SIGTERM or SIGINT.
+    `main` runs for as long as the service lives, and is cancelled by SIGTERM or SIGINT. `loops`: makes the event loop.
     """
     try:
         settings = read_settings(kind)
@@ -38,9 +41,15 @@ def serve(name: str, kind: type[S], main: Callable[[S, Health], Awaitable[None]]
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201  # logs are not configured yet, a person reads this
         return MISCONFIGURED
     configure_logs(name, settings.log_level)
+    return run_service(lambda health: main(settings, health), loops)
+
+
+def run_service(main: Callable[[Health], Awaitable[None]], loops: LoopFactory | None = None) -> int:
+    """Run `main(health)` until it is told to stop; return the exit code. Logs are configured."""
     health = Health()
     register_health(health)
-    return asyncio.run(_run(main(settings, health)))
+    with asyncio.Runner(loop_factory=loops) as runner:
+        return runner.run(_run(main(health)))
 
 
 async def _run(work: Awaitable[None]) -> int:

@@ -123,14 +123,15 @@ S = TypeVar("S", bound=BaseSettings)
 _WRITTEN_AS_JSON = ("tuple_type", "list_type", "dict_type", "mapping_type", "model_type", "set_type")
 
 
-def read_settings(kind: type[S]) -> S:
+def read_settings(kind: type[S], **given: Any) -> S:
     """Read the settings from the environment, and those that `…_FILE` variables name from their files.
 
+    What is `given`, by a command line perhaps, comes before both; of a group, the rest still comes from them.
     Raises Misconfigured with one line for each variable that is missing or wrong; values are not shown.
     """
     prefix = str(kind.model_config.get("env_prefix", ""))
     try:
-        return kind()
+        return kind(**given)
     except ValidationError as error:
         problems = (f"{prefix}{'__'.join(map(str, e['loc'])).upper()}: {_said(e)}" for e in error.errors())
         raise Misconfigured("settings are missing or wrong:\n  " + "\n  ".join(problems)) from error

@@ -2,13 +2,62 @@
 
 from __future__ import annotations
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from functools import lru_cache
+from typing import Any
 
-from inference.engine.detecting import Detected
+import numpy as np
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from inference.answering.predicting import Answered
 from inference.engine.geometry import Found, Size
-from inference.serving.models import ServingModel
+from inference.serving.models import Models, ServingModel
 from labelstream.bundle import Manifest
+from labelstream.classes import ClassSchema
+
+_CORNERS = ("x1", "y1", "x2", "y2")
+
+
+_SCHEMA_EXAMPLE: JsonDict = {"name": "street", "version": 3, "digest": "5d0c9e1b" * 8}
+_PREDICTION_EXAMPLE: JsonDict = {
+    "model": "street-0042",
+    "project": "default",
+    "promotion": 7,
+    "class_schema": _SCHEMA_EXAMPLE,
+    "dataset": "8f14e45f" * 8,
+    "artifact": "openvino-int8-u8",
+    "image": {"width": 1280, "height": 720},
+    "tiles": 1,
+    "detections": [
+        {
+            "class": 2,
+            "name": "car",
+            "confidence": 0.91342,
+            "box": {"x1": 320.5, "y1": 180.25, "x2": 640, "y2": 360},
+            "normalized": {"x1": 0.250391, "y1": 0.250347, "x2": 0.5, "y2": 0.5},
+        }
+    ],
+    "timings_ms": {"wait": 0.12, "decode": 3.4, "pre_process": 0.6, "forward": 21.3, "post_process": 0.4},
+    "request_id": "0f7d1c52a3b94e6c",
+}
+_METRICS_EXAMPLE: JsonDict = {"map50": 0.91, "map50_95": 0.7, "precision": 0.9, "recall": 0.85, "images": 412}
+_MODELS_EXAMPLE: JsonDict = {
+    "models": [
+        {
+            **{key: _PREDICTION_EXAMPLE[key] for key in ("model", "project", "promotion", "class_schema", "dataset")},
+            "artifact": "openvino-int8-u8",
+            "backend": "OpenVINO on the CPU",
+            "image_size": 640,
+            "thresholds": {"confidence": 0.25, "iou": 0.45, "max_detections": 300},
+            "test": _METRICS_EXAMPLE,
+            "on_probation": False,
+            "reverted": None,
+        }
+    ],
+    "waiting": ["harbour"],
+}
+_SCHEMA_ANSWER_EXAMPLE: JsonDict = {**_SCHEMA_EXAMPLE, "project": "default", "classes": ["person", "bicycle", "car"]}
 
 
 class Answer(BaseModel):
@@ -64,6 +113,8 @@ class TimingsMs(Answer):
 class Prediction(Answer):
     """What was found in an image, and which model, classes and data say so."""
 
+    model_config = ConfigDict(json_schema_extra={"example": _PREDICTION_EXAMPLE})
+
     model: str
     project: str
     promotion: int = Field(description="number of the promotion that put the model into service")
@@ -71,8 +122,19 @@ class Prediction(Answer):
     dataset: str = Field(description="id of the dataset that the model was trained on")
     artifact: str = Field(description="format and precision that answered")
     image: ImageSize
+    tiles: int = Field(description="looks of the network at the image; more than one when it was cut into tiles")
     detections: list[Detection] = Field(description="most confident first")
     timings_ms: TimingsMs
+    request_id: str = Field(description="also in the header X-Request-ID, and in the service's log")
+
+
+class RevertedAnswer(Answer):
+    """A promotion that was tried here and went back to the one before it."""
+
+    promotion: int
+    model: str
+    rule: str
+    reason: str
 
 
 class ModelAnswer(Answer):
@@ -88,10 +150,14 @@ class ModelAnswer(Answer):
     image_size: int
     thresholds: dict[str, float]
     test: dict[str, object] = Field(description="metrics on the frozen test images")
+    on_probation: bool = Field(description="it is new: the model before it takes over again when it fails or is slow")
+    reverted: RevertedAnswer | None = Field(None, description="a newer promotion that was tried here and went back")
 
 
 class ModelsAnswer(Answer):
     """What answers here."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _MODELS_EXAMPLE})
 
     models: list[ModelAnswer]
     waiting: list[str] = Field(description="projects that have no model yet")
@@ -99,6 +165,8 @@ class ModelsAnswer(Answer):
 
 class SchemaAnswer(SchemaName):
     """A class schema with its classes, by id."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _SCHEMA_ANSWER_EXAMPLE})
 
     project: str
     classes: list[str]
@@ -110,9 +178,10 @@ def schema_name(manifest: Manifest) -> SchemaName:
     return SchemaName(name=schema.name, version=schema.version, digest=schema.digest)
 
 
-def describe(model: ServingModel) -> ModelAnswer:
+def describe(models: Models, model: ServingModel) -> ModelAnswer:
     """Return what is known of a model in service."""
     manifest = model.manifest
+    reverted = models.reverted(manifest.project)
     return ModelAnswer(
         model=manifest.model,
         project=manifest.project,
@@ -124,39 +193,52 @@ def describe(model: ServingModel) -> ModelAnswer:
         image_size=manifest.image_size,
         thresholds=manifest.thresholds.model_dump(),
         test=manifest.test.model_dump(mode="json"),
+        on_probation=models.before(manifest.project) is not None,
+        reverted=reverted
+        and RevertedAnswer(promotion=reverted.number, model=reverted.model, rule=reverted.rule, reason=reverted.reason),
     )
 
 
-def answer(model: ServingModel, detected: Detected, timings: TimingsMs) -> Prediction:
-    """Return what was found, with the proof of where it comes from."""
-    manifest = model.manifest
-    return Prediction(
-        model=manifest.model,
-        project=manifest.project,
-        promotion=model.promotion,
-        class_schema=schema_name(manifest),
-        dataset=manifest.dataset_id,
-        artifact=model.engine.artifact,
-        image=ImageSize(width=detected.image.width, height=detected.image.height),
-        detections=_detections(detected.found, detected.image, manifest.class_schema.classes),
-        timings_ms=timings,
-    )
+def prediction(answered: Answered, request_id: str) -> dict[str, Any]:
+    """Return what was found in an image, with the proof of where it comes from: a `Prediction`, as it goes out."""
+    model, manifest, found = answered.model, answered.model.manifest, answered.detected.found
+    schema, size = manifest.class_schema, answered.detected.image
+    return {
+        "model": manifest.model,
+        "project": manifest.project,
+        "promotion": model.promotion,
+        "class_schema": {"name": schema.name, "version": schema.version, "digest": _digest(schema)},
+        "dataset": manifest.dataset_id,
+        "artifact": model.engine.artifact,
+        "image": {"width": size.width, "height": size.height},
+        "tiles": answered.detected.tiles,
+        "detections": _detections(found, size, schema.classes) if len(found) else [],
+        "timings_ms": answered.timings_ms._asdict(),
+        "request_id": request_id,
+    }
 
 
-def _detections(found: Found, size: Size, names: tuple[str, ...]) -> list[Detection]:
-    fractions = found.boxes / np.array([size.width, size.height] * 2, np.float32)
+def as_json(answer: dict[str, Any]) -> bytes:
+    """Return an answer as it goes over the wire."""
+    return orjson.dumps(answer)
+
+
+@lru_cache(maxsize=64)
+def _digest(schema: ClassSchema) -> str:
+    return schema.digest
+
+
+def _detections(found: Found, size: Size, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    boxes = found.boxes.astype(np.float64)
+    fractions = np.round(boxes / (size.width, size.height, size.width, size.height), 6).tolist()
+    pixels, scores = np.round(boxes, 3).tolist(), np.round(found.scores.astype(np.float64), 5).tolist()
     return [
-        Detection(
-            class_id=int(class_id),
-            name=names[class_id],
-            confidence=round(float(score), 5),
-            box=_corners(box, 3),
-            normalized=_corners(fraction, 6),
-        )
-        for box, fraction, score, class_id in zip(found.boxes, fractions, found.scores, found.classes, strict=True)
+        {
+            "class": class_id,
+            "name": names[class_id],
+            "confidence": score,
+            "box": dict(zip(_CORNERS, box, strict=True)),
+            "normalized": dict(zip(_CORNERS, fraction, strict=True)),
+        }
+        for box, fraction, score, class_id in zip(pixels, fractions, scores, found.classes.tolist(), strict=True)
     ]
-
-
-def _corners(box: np.ndarray, decimals: int) -> Corners:
-    x1, y1, x2, y2 = (round(float(value), decimals) for value in box)
-    return Corners(x1=x1, y1=y1, x2=x2, y2=y2)

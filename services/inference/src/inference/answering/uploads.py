@@ -2,66 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
+from inference.answering.bodies import Bodies, Pieces
+from inference.answering.forms import FORM_OVERHEAD, FormPart, is_form, malformed, read_form
 from inference.engine.geometry import ImageLimits
-from labelstream.errors import Rejected
 
 FIELD = "image"
-FORM_OVERHEAD = 64 << 10  # boundaries, part headers and small fields around the image
+_MOST_PARTS = 9  # the image, and small fields that some forms have beside it
 
 
-class _InMemoryParser(MultiPartParser):
-    """Keeps parts in memory: their size is limited, and no image touches a disk."""
+class _ImagePart:
+    """Takes the file `image` of a form; leaves the rest of it where it is."""
 
-    spool_max_size = 1 << 40
+    def __init__(self) -> None:
+        self.found: Pieces | None = None
+        self._parts = 0
+
+    def open(self, part: FormPart) -> Pieces | None:
+        """Return what takes a part's content."""
+        self._parts += 1
+        if self._parts > _MOST_PARTS:
+            raise malformed(f"the form has more than {_MOST_PARTS} parts")
+        if part.name != FIELD or part.filename is None:
+            return None
+        if self.found is not None:
+            raise malformed(f"the form has more than one file called {FIELD!r}")
+        self.found = Pieces()
+        return self.found
 
 
-async def read_image(request: Request, limits: ImageLimits) -> bytes:
-    """Return the image of a request: its body, or the form's file `image`.
+@asynccontextmanager
+async def image_of(request: Request, bodies: Bodies, limits: ImageLimits) -> AsyncIterator[bytes]:
+    """Read the image of a request (its body, or the form's file `image`) and count it as long as it is used.
 
-    Raises Rejected as soon as more than the limit has come in.
+    Raises Rejected as soon as more than the limit has come in, Busy when there is no room for it.
     """
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        return await _from_form(request, limits)
-    body = bytearray()
-    async for chunk in _limited(request, limits):
-        body += chunk
-    return bytes(body)
-
-
-async def _from_form(request: Request, limits: ImageLimits) -> bytes:
+    if not is_form(request):
+        async with bodies.in_memory(request, limits.check_bytes) as body:
+            yield body
+        return
     most = ImageLimits(limits.max_bytes + FORM_OVERHEAD, limits.max_pixels)
-    parser = _InMemoryParser(request.headers, _limited(request, most), max_files=1, max_fields=8, max_part_size=4096)
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise _malformed(error.message) from error
-    try:
-        image = form.get(FIELD)
-        if not isinstance(image, UploadFile):
-            raise _malformed(f"the form has no file called {FIELD!r}")
-        return await image.read()
-    finally:
-        await form.close()
-
-
-async def _limited(request: Request, limits: ImageLimits) -> AsyncGenerator[bytes, None]:
-    announced = request.headers.get("content-length", "")
-    limits.check_bytes(int(announced) if announced.isdecimal() else 0)
-    seen = 0
-    try:
-        async for chunk in request.stream():
-            seen += len(chunk)
-            limits.check_bytes(seen)
-            yield chunk
-    except ClientDisconnect as error:
-        raise _malformed("the client went away before its image was here") from error
-
-
-def _malformed(reason: str) -> Rejected:
-    return Rejected("request.malformed", reason, f"Send the image as the body, or as the file {FIELD!r} of a form.")
+    part = _ImagePart()
+    with bodies.hold() as hold:
+        async with aclosing(bodies.chunks(request, most.check_bytes, hold)) as chunks:
+            await read_form(request.headers["content-type"], chunks, part.open)
+        if part.found is None:
+            raise malformed(f"the form has no file called {FIELD!r}; send the image as that, or as the body")
+        yield part.found.take()

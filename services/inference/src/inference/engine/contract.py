@@ -17,20 +17,49 @@ class Prepared:
     letterbox: Letterbox
 
 
+@dataclass(frozen=True)
+class Tried:
+    """What became of one artifact of a bundle on this machine."""
+
+    artifact: str
+    ms: float | None = None  # for one image while the machine is busy with others; None: it was not run
+    refused: str | None = None  # why it does not answer, unless it only was slower
+
+
 class Engine(Protocol):
     """One artifact, opened on one device. Every method may be called by several threads at once."""
 
-    artifact: str  # such as openvino-int8-u8
-    backend: str  # runtime and device, such as "OpenVINO on the CPU"
-    side: int  # of the square that the network sees, in pixels
-    at_once: int  # calls of `forward` at the same time that it is fastest with: cores, or the batch of a GPU
+    @property
+    def artifact(self) -> str:
+        """Its name, such as openvino-int8-u8."""
+        ...
+
+    @property
+    def backend(self) -> str:
+        """Runtime and device, such as "OpenVINO on the CPU"."""
+        ...
+
+    @property
+    def side(self) -> int:
+        """The side of the square that the network sees, in pixels."""
+        ...
+
+    @property
+    def at_once(self) -> int:
+        """How many calls of `forward` at the same time it is fastest with: cores, or the batch of a GPU."""
+        ...
+
+    @property
+    def tried(self) -> tuple[Tried, ...]:
+        """All artifacts of the bundle, the fastest first: why this one answers."""
+        ...
 
     def pre_process(self, image: Pixels) -> Prepared:
         """Letterbox an image into what the graph takes."""
         ...
 
     def forward(self, prepared: Prepared, *, alone: bool = False) -> Floats:
-        """Run the network on one image; return its (4 + classes, candidates).
+        """Run the network on one image; return what it answers, which `post_process` reads.
 
         `alone`: nothing else is in work, so that the run may take every core. What comes together on a GPU is run as
         one batch: the call waits for its row.

@@ -33,6 +33,7 @@ class Detected:
     image: Size
     timings_ms: Timings
     tiles: int = 1  # looks of the network at the image, of which one is at the whole
+    alone: bool = False  # nothing else was in work, so that the runs may have taken every core
 
 
 def detect(
@@ -44,7 +45,7 @@ def detect(
     tiles = tiling.tiles(size) if tiling else []
     whole, spent = _look(engine, image, thresholds, alone=alone)
     if not tiles:
-        return Detected(whole, size, spent)
+        return Detected(whole, size, spent, alone=alone)
     pieces = []
     for tile in tiles:
         view = image[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
@@ -53,7 +54,9 @@ def detect(
         spent += more
     begun = time.perf_counter()
     found = merge(whole, pieces, size, thresholds)
-    return Detected(found, size, spent + Timings(0, 0, _ms(begun, time.perf_counter())), tiles=1 + len(tiles))
+    return Detected(
+        found, size, spent + Timings(0, 0, _ms(begun, time.perf_counter())), tiles=1 + len(tiles), alone=alone
+    )
 
 
 def _look(engine: Engine, image: Pixels, thresholds: Thresholds, *, alone: bool) -> tuple[Found, Timings]:

@@ -14,7 +14,7 @@ from contextlib import aclosing
 
 import structlog
 
-from inference.metrics import ACTIVATIONS
+from inference.metrics import ACTIVATIONS, REVERTS
 from inference.serving.desk import Desk, Heard, Order
 from inference.serving.handler import Activator
 from inference.serving.patience import Patience
@@ -25,6 +25,7 @@ from labelstream.errors import Misconfigured, Rejected, Unavailable
 from labelstream.events.base import MODEL_EVENTS
 from labelstream.events.envelope import Envelope
 from labelstream.events.model import ModelPromoted
+from labelstream.events.serving import ModelReverted
 from labelstream.protection.promotions import PromotionStatement
 from labelstream.streams.amqp import decode
 from labelstream.streams.message import Delivery
@@ -50,11 +51,42 @@ class Follower:
     async def run(self) -> None:
         """Restore what was served before, then follow until cancelled."""
         for project in self._desks:
+            self._bury(project)
             await self._restore(project)
-        async with asyncio.TaskGroup() as tasks:
-            for project, desk in self._desks.items():
-                tasks.create_task(self._activate(project, desk))
-            await self._follow()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for project, desk in self._desks.items():
+                    tasks.create_task(self._activate(project, desk, tasks))
+                    tasks.create_task(self._see_through(project, restored=True))
+                await self._follow()
+        except asyncio.CancelledError:
+            for project in self._desks:
+                self._activator.rest(project)
+            raise
+
+    def _bury(self, project: str) -> None:
+        reverted = self._activator.bury(project)
+        if reverted is not None:
+            self._went_back(project, reverted)
+
+    async def _see_through(self, project: str, *, restored: bool = False) -> None:
+        """Wait for the end of a probation."""
+        if restored:
+            await self._activator.restore_behind(project)
+        self._standing.tell()
+        reverted = await self._activator.see_through(project)
+        if reverted is not None:
+            self._went_back(project, reverted)
+        self._standing.tell()
+
+    def _went_back(self, project: str, reverted: ModelReverted) -> None:
+        REVERTS.labels(project, reverted.rule).inc()
+        ACTIVATIONS.labels(project, "reverted").inc()
+        log.error("model.reverted", project=project, **reverted.model_dump())
+        self._telemetry.say(reverted, project)
+        newest = self._activator.models.reverted(project)
+        if newest is not None:  # unless a newer model has come meanwhile
+            self._standing.went_back(project, newest)
 
     async def _restore(self, project: str) -> None:
         try:
@@ -67,6 +99,9 @@ class Follower:
             return
         self._standing.serves(project)
         self._telemetry.say(activated, project)
+        reverted = self._activator.models.reverted(project)
+        if reverted is not None:
+            self._standing.went_back(project, reverted)
 
     async def _follow(self) -> None:
         last = await self._patience.until_there(self._last_offset, self._standing.cut_off)
@@ -128,28 +163,33 @@ class Follower:
         project = heard.envelope.project
 
         async def check() -> PromotionStatement:
-            return self._activator.check(project, heard.promotion)
+            return await asyncio.to_thread(self._activator.check, project, heard.promotion)
 
         try:  # the trusted keys' files may be away
             statement = await self._patience.until_there(check, self._standing.cut_off)
         except Rejected as error:
             self._refuse(heard, error)
             return False
-        self._activator.believe(statement)
-        if not self._activator.serves(statement):
+        await asyncio.to_thread(self._activator.believe, statement)
+        went_back = await asyncio.to_thread(self._activator.went_back, statement)
+        if not went_back and not self._activator.serves(statement):
             self._desks[project].put(Order(heard, statement))
         return True
 
-    async def _activate(self, project: str, desk: Desk) -> None:
+    async def _activate(self, project: str, desk: Desk, tasks: asyncio.TaskGroup) -> None:
         while True:
             order = await desk.take()
             try:
-                await self._persist(project, order, desk)
+                if await self._persist(project, order, desk):
+                    tasks.create_task(self._see_through(project))
             except Rejected as error:
                 self._refuse(order.heard, error)
 
-    async def _persist(self, project: str, order: Order, desk: Desk) -> None:
-        """Activate, again and again while something is away or refuses us, until a newer order comes."""
+    async def _persist(self, project: str, order: Order, desk: Desk) -> bool:
+        """Activate, again and again while something is away or refuses us, until a newer order comes.
+
+        Say whether the model answers now.
+        """
         begun, said = time.monotonic(), False
         for pause in self._patience.pauses():
             try:
@@ -160,18 +200,19 @@ class Follower:
                     said = True
                     self._refuse(order.heard, Rejected(error.rule, error.reason, error.hint))
                 if await desk.newer_within(pause):
-                    return
+                    return False
             except Misconfigured as error:
                 log.error("dependency.refused", project=project, reason=str(error))
                 self._standing.awaits(project, str(error))
                 if await desk.newer_within(self._patience.longest):
-                    return
+                    return False
             else:
                 self._standing.serves(project)
                 ACTIVATIONS.labels(project, "activated").inc()
                 log.info("model.activated", project=project, **activated.model_dump())
                 self._telemetry.say(activated, project, order.heard.envelope)
-                return
+                return True
+        raise AssertionError("pauses end never")
 
     def _lasts(self, error: NoGrant, begun: float) -> bool:
         """Say whether the want of a grant is more than its maker being a moment behind."""

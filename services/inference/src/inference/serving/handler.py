@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
+import structlog
+
+from inference.metrics import PROBATION
 from inference.serving.loading import Loader
-from inference.serving.models import Models, ServingModel
+from inference.serving.models import Models, Reverted, ServingModel
 from inference.serving.ports import Deliveries, Highest, Shelf
+from inference.serving.probation import DIED, Probation
+from labelstream.classes import ClassSchema
 from labelstream.errors import Rejected
 from labelstream.events.model import ModelPromoted
-from labelstream.events.serving import ModelActivated, ModelActivationFailed
+from labelstream.events.serving import ModelActivated, ModelActivationFailed, ModelReverted
 from labelstream.protection.promotions import PromotionStatement, check_promotion
-from labelstream.protection.verifying import check_classes
+
+MOST_DEATHS = 2  # of the service while a model is on probation: one may be anybody's fault
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Activator:
-    """Follows promotions of the projects that are served here."""
+    """Follows promotions of the projects that are served here.
+
+    What touches the disk is slow at times: nothing that does runs in the event loop once requests are answered.
+    """
 
     models: Models
     shelf: Shelf
     loader: Loader
     deliveries: Deliveries
+    probation: Probation
     replica: str
+    _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # to the shelf
 
     def check(self, project: str, promotion: ModelPromoted) -> PromotionStatement:
         """Return what was signed; nothing is believed that is not in it. Raises Rejected.
@@ -62,45 +77,119 @@ class Activator:
         current = self.models.current(statement.project)
         return current is not None and current.promotion == statement.number
 
+    def went_back(self, statement: PromotionStatement) -> bool:
+        """Say whether this promotion was tried here, and another model answers instead: it is not tried again."""
+        reverted = self.shelf.reverted(statement.project)
+        is_it = reverted is not None and statement.number <= reverted.number
+        return is_it and self.models.current(statement.project) is not None
+
     async def activate(self, statement: PromotionStatement, promotion: ModelPromoted) -> ModelActivated:
         """Fetch, verify, open, prove and swap. Raises Rejected, Unavailable; the old model serves meanwhile."""
         begun = time.monotonic()
+        project, number = statement.project, statement.number
         try:
             directory = await self.deliveries.fetch(statement, promotion)
-            grant = self.shelf.grant(statement.project, statement.number)
-            model = await asyncio.to_thread(self.loader.load, directory, grant, statement)
-            current = self.models.current(statement.project)
-            if current is not None:  # apps rely on what an id means
-                check_classes(model.manifest, current.manifest.class_schema)
+            current = self.models.current(project)
+            model = await self._load(directory, statement, current.manifest.class_schema if current else None)
         except Rejected:
-            self.shelf.discard(statement.project, statement.number)
+            await asyncio.to_thread(self.shelf.discard, project, number)
             raise
-        self.models.swap(model)
-        await asyncio.to_thread(self.shelf.serve, statement.project, promotion)
+        self.models.swap(model, on_probation=self.probation.is_held)
+        self.probation.begin(model)
+        behind = self.models.before(project)
+        async with self._writing:
+            await asyncio.to_thread(self.shelf.serve, project, promotion, behind.promotion if behind else None)
         return self._activated(model, time.monotonic() - begun)
+
+    async def see_through(self, project: str) -> ModelReverted | None:
+        """Wait for the end of the probation of the model in service; return what is said when it went back."""
+        model = self.models.current(project)
+        if model is None or self.models.before(project) is None:
+            return None
+        with PROBATION.labels(project).track_inprogress():
+            verdict = await self.probation.sit(model)
+        async with self._writing:
+            if verdict is None:
+                await asyncio.to_thread(self.shelf.settle, project, model.promotion)
+                return None
+            reverted = Reverted(model.promotion, model.manifest.model, *verdict)
+            await asyncio.to_thread(self.shelf.revert, project, reverted)
+        serving = self.models.current(project)
+        return self._reverted(reverted, serving.manifest.model, serving.promotion) if serving else None
+
+    def bury(self, project: str) -> ModelReverted | None:
+        """Count a start during a probation; go back when the service died too often, and return what is said."""
+        behind, promotion = self.shelf.behind(project), self.shelf.serving(project)
+        if behind is None or promotion is None:
+            return None
+        deaths = behind.deaths + 1
+        self.shelf.note_deaths(project, deaths)
+        if deaths < MOST_DEATHS:
+            return None
+        reason = f"the service died {deaths} times in its first minutes"
+        reverted = Reverted(promotion.number, promotion.model, DIED, reason)
+        self.shelf.revert(project, reverted)
+        return self._reverted(reverted, behind.before.model, behind.before.number)
+
+    def rest(self, project: str) -> None:
+        """Take note that the service was told to stop: the next start tells nothing of the model."""
+        self.shelf.note_deaths(project, 0)
 
     async def restore(self, project: str) -> ModelActivated | None:
         """Serve what this replica served before it was restarted; no network is needed. Raises Rejected."""
-        promotion = self.shelf.serving(project)
+        promotion, behind = self.shelf.serving(project), self.shelf.behind(project)
         if promotion is None:
             return None
         begun = time.monotonic()
         try:
-            statement = check_promotion(
-                promotion.statement,
-                promotion.statement_signature,
-                self.loader.trusted_keys,
-                project=project,
-                above=0,  # a newer one may have been believed and refused since
-            )
-            grant = self.shelf.grant(project, statement.number)
-            directory = self.shelf.bundle(project, statement.number)
-            model = await asyncio.to_thread(self.loader.load, directory, grant, statement)
+            model = await self._open(project, promotion)
         except Rejected:
             self.shelf.discard(project, promotion.number)
-            raise
+            if behind is None:
+                raise
+            self.shelf.serve(project, behind.before)
+            return await self.restore(project)
         self.models.swap(model)
+        reverted = self.shelf.reverted(project)
+        if reverted is not None and reverted.number > promotion.number:
+            self.models.remember(project, reverted)
         return self._activated(model, time.monotonic() - begun)
+
+    async def restore_behind(self, project: str) -> None:
+        """Go on with a probation that a restart interrupted, from its beginning."""
+        current, behind = self.models.current(project), self.shelf.behind(project)
+        if current is None or behind is None:
+            return
+        try:
+            before = await self._open(project, behind.before)
+        except Rejected as error:  # what serves was proved as well as any
+            log.warning("probation.ended", project=project, rule=error.rule, reason=error.reason)
+            await asyncio.to_thread(self.shelf.settle, project, current.promotion)
+            return
+        if self.models.current(project) is current and self.probation.is_held:
+            self.models.stand_behind(before)
+            self.probation.begin(current)
+        else:
+            before.engine.close()
+
+    async def _open(self, project: str, promotion: ModelPromoted) -> ServingModel:
+        """Open what lies on the shelf. Raises Rejected."""
+        statement = check_promotion(
+            promotion.statement,
+            promotion.statement_signature,
+            self.loader.trusted_keys,
+            project=project,
+            above=0,  # a newer one may have been believed and refused since
+        )
+        return await self._load(self.shelf.bundle(project, statement.number), statement)
+
+    async def _load(
+        self, directory: Path, statement: PromotionStatement, classes: ClassSchema | None = None
+    ) -> ServingModel:
+        """Load one model at a time, so that no more than one core is taken from those that answer."""
+        async with self._loading:
+            grant = await asyncio.to_thread(self.shelf.grant, statement.project, statement.number)
+            return await asyncio.to_thread(self.loader.load, directory, grant, statement, classes)
 
     def failed(self, project: str, promotion: ModelPromoted, error: Rejected) -> ModelActivationFailed:
         """Return what is said of a promotion that was not followed."""
@@ -121,4 +210,15 @@ class Activator:
             replica=self.replica,
             artifact=model.engine.artifact,
             seconds=round(seconds, 3),
+        )
+
+    def _reverted(self, reverted: Reverted, serving: str, serving_number: int) -> ModelReverted:
+        return ModelReverted(
+            model=reverted.model,
+            number=reverted.number,
+            replica=self.replica,
+            rule=reverted.rule,
+            reason=reverted.reason,
+            serving=serving,
+            serving_number=serving_number,
         )

@@ -7,25 +7,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from inference.engine.choosing import Engines
+from inference.engine.contract import Engine
 from inference.engine.golden import check_golden
+from inference.serving.memory import give_back
 from inference.serving.models import ServingModel
-from inference.serving.ports import Decode, OpenEngine
-from labelstream.bundle import Artifact, GrantContent, Manifest
+from inference.serving.ports import Decode
+from labelstream.bundle import Artifact, GrantContent
+from labelstream.classes import ClassSchema
 from labelstream.errors import Rejected
-from labelstream.protection.bundling import verify_bundle
+from labelstream.protection.bundling import VerifiedBundle, verify_bundle
 from labelstream.protection.grants import check_grant, open_grant
 from labelstream.protection.promotions import PromotionStatement
-
-RUN_HERE = ("float32-nchw-rgb-0-1", "raw-yolo")  # what goes into a graph and comes out
+from labelstream.protection.verifying import check_classes
 
 
 @dataclass(frozen=True)
 class Loader:
-    """Opens bundles: the signature first, then the seal, then the golden images."""
+    """Opens bundles: the signature first, then the seal, then the golden images.
+
+    It is called in a thread, beside those that answer. None of its steps holds the interpreter for long (hashing,
+    age, and the runtimes' compilers let it go), and the thread has the priority of any other: one of less would keep
+    the event loop waiting whenever it is put aside while it holds the interpreter, and the pools that a runtime starts
+    in it would have that priority for good.
+    """
 
     trusted_keys: Sequence[Path]
-    device_identity: str = field(repr=False)
-    engines: dict[str, OpenEngine]  # by artifact format
+    device_identity: str = field(repr=False)  # the text of an age identity file; a plugin's will do
+    engines: Engines
     decode: Decode
 
     def open_grant(self, grant: bytes, *, model: str, project: str) -> GrantContent:
@@ -34,34 +43,43 @@ class Loader:
         check_grant(content, model=model, project=project)
         return content
 
-    def load(self, directory: Path, grant: bytes, promoted: PromotionStatement) -> ServingModel:
+    def load(
+        self, directory: Path, grant: bytes, promoted: PromotionStatement, classes: ClassSchema | None = None
+    ) -> ServingModel:
         """Return the model that lies sealed in `directory`; what is opened stays in memory.
 
+        `classes`: what apps take the class ids for; a model that gives one another meaning is refused.
         Raises Rejected when the bundle is not what was signed and promoted, does not open, or gives other answers.
         """
-        verified = verify_bundle(directory, self.trusted_keys)
-        manifest = verified.manifest
+        verified = self.verify(directory)
         if verified.manifest_sha256 != promoted.manifest_sha256:  # an older bundle of ours, put in its place
             raise Rejected(
                 "model.manifest_differs",
-                f"here lies {manifest.model}, and not what promotion {promoted.number} of {promoted.model} names",
+                f"here lies {verified.manifest.model}, and not what promotion {promoted.number} of {promoted.model} "
+                "names",
                 "Somebody exchanged it on the disk; it is fetched again.",
             )
-        content = self.open_grant(grant, model=manifest.model, project=manifest.project)
-        artifact = self._choose(manifest)
-        opened = verified.open(content.identity, [artifact.name])
-        engine = self.engines[artifact.format](manifest, artifact.name, opened.artifacts[artifact.name])
-        check_golden(engine, manifest, artifact, opened.golden, self.decode)
-        return ServingModel(manifest, promoted.number, engine)
+        if classes is not None:
+            check_classes(verified.manifest, classes)
+        return self.open(verified, grant, promoted.number)
 
-    def _choose(self, manifest: Manifest) -> Artifact:
-        """Return the first artifact that an engine of ours runs; the exporter's settings say which comes first."""
-        for artifact in manifest.artifacts:
-            if artifact.format in self.engines and (artifact.input, artifact.output) == RUN_HERE and not artifact.batch:
-                return artifact
-        raise Rejected(
-            "model.no_artifact_for_us",
-            f"the bundle holds {[each.name for each in manifest.artifacts]}, run here are those of the families "
-            f"{sorted(self.engines)} that take {RUN_HERE[0]} in any batch and answer {RUN_HERE[1]}",
-            "Export the model in one of those formats, such as onnx-fp32.",
-        )
+    def verify(self, directory: Path) -> VerifiedBundle:
+        """Check who signed a bundle, and that it is as it was signed; nothing is opened. Raises Rejected."""
+        return verify_bundle(directory, self.trusted_keys)
+
+    def open(self, verified: VerifiedBundle, grant: bytes, promotion: int) -> ServingModel:
+        """Open a bundle in memory, and prove on its golden images that it answers as it must. Raises Rejected."""
+        manifest = verified.manifest
+        identity = self.open_grant(grant, model=manifest.model, project=manifest.project).identity
+        golden = verified.open_golden(identity)
+
+        def read(artifact: Artifact) -> bytes:
+            return verified.open_artifact(identity, artifact)
+
+        def prove(engine: Engine, artifact: Artifact) -> None:
+            check_golden(engine, manifest, artifact, golden, self.decode)
+
+        try:
+            return ServingModel(manifest, promotion, self.engines.open_fastest(manifest, read, prove))
+        finally:
+            give_back()

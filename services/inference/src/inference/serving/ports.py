@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from starlette.requests import Request
 
-from inference.engine.contract import Engine
 from inference.engine.detecting import Detected
 from inference.engine.geometry import ImageLimits, Pixels
-from inference.serving.models import ServingModel
-from labelstream.bundle import Manifest
+from inference.serving.models import Reverted, ServingModel
 from labelstream.errors import Unavailable
 from labelstream.events.model import ModelPromoted
 from labelstream.protection.promotions import PromotionStatement
+from labelstream.values import Value
 
 # Returns an image (height, width, 3) BGR, turned as its EXIF orientation says. Raises Rejected.
 Decode = Callable[[bytes, ImageLimits], Pixels]
-
-# Opens an artifact (its name, its content) of a bundle and runs it once. Raises Rejected.
-OpenEngine = Callable[[Manifest, str, bytes], Engine]
 
 
 class Gate(Protocol):
     """Who may ask which project."""
 
     def admit(self, request: Request, project: str) -> None:
-        """Let the caller of `request` ask `project`; raises Rejected (access.…) and TooMany."""
+        """Let the caller of `request` ask `project`. Raises Rejected (key.…), TooMany, NotYet."""
+        ...
+
+    def may_see(self, request: Request, projects: Iterable[str]) -> tuple[str, ...]:
+        """Return which of `projects` the caller may ask. Raises Rejected (key.…), TooMany, NotYet."""
         ...
 
 
 class Observer(Protocol):
     """Looks at every answer, in the event loop: cheaply."""
 
-    def answered(self, model: ServingModel, detected: Detected) -> None:
-        """A model answered."""
+    def answered(self, model: ServingModel, detected: Detected, *, usual: bool) -> None:
+        """A model answered; `usual`: as its own defaults have it, with nothing wished otherwise."""
         ...
 
     def failed(self, model: ServingModel, error: Exception) -> None:
@@ -84,6 +84,14 @@ class Highest(NamedTuple):
     model: str
 
 
+class Behind(Value):
+    """What stands behind a promotion that is on probation."""
+
+    number: int  # the promotion on probation
+    before: ModelPromoted  # the one that serves again when it goes back
+    deaths: int  # of the service, other than when it was told to stop
+
+
 class Shelf(Protocol):
     """What outlives a restart: the sealed bundle in service, its grant, and how far promotions have come."""
 
@@ -111,12 +119,32 @@ class Shelf(Protocol):
         """Return this device's grant of the model of promotion `number`."""
         ...
 
-    def serve(self, project: str, promotion: ModelPromoted) -> None:
-        """Keep `promotion` as the one in service and remove the files of others."""
+    def serve(self, project: str, promotion: ModelPromoted, behind: int | None = None) -> None:
+        """Keep `promotion` as the one in service, and while it is on probation the one `behind` it; remove the rest."""
         ...
 
     def serving(self, project: str) -> ModelPromoted | None:
         """Return the promotion that was in service, when its sealed files are still here."""
+        ...
+
+    def behind(self, project: str) -> Behind | None:
+        """Return what stands behind the promotion in service, while that is on probation."""
+        ...
+
+    def note_deaths(self, project: str, deaths: int) -> None:
+        """Remember how often the service died since the promotion in service is on probation."""
+        ...
+
+    def settle(self, project: str, number: int) -> None:
+        """Keep nothing behind promotion `number` any more, if it is the one in service."""
+        ...
+
+    def revert(self, project: str, reverted: Reverted) -> None:
+        """Keep the promotion behind `reverted` as the one in service, if that is in service; remember why."""
+        ...
+
+    def reverted(self, project: str) -> Reverted | None:
+        """Return the last promotion that was tried and went back."""
         ...
 
     def discard(self, project: str, number: int) -> None:

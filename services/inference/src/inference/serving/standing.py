@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from inference.metrics import PROMOTION
-from inference.serving.models import Models
+from inference.serving.models import Models, Reverted
 from labelstream.events.base import MODEL_EVENTS, SERVING_EVENTS
 from labelstream.service.health import Health
 
@@ -59,8 +59,19 @@ class Standing:
         """Say which model answers now."""
         self.health.ready(_what(project))
         self.health.degraded(_what(project), None)
+        self.tell()
+
+    def went_back(self, project: str, reverted: Reverted) -> None:
+        """Say that the newest promotion went back, and that an older model answers."""
+        said = f"promotion {reverted.number} of {reverted.model} went back: {reverted.rule}: {reverted.reason}"
+        self.health.degraded(_what(project), said)
+        self.tell()
+
+    def tell(self) -> None:
+        """Publish which models answer."""
         serving = self.models.serving()
-        PROMOTION.labels(project).set(serving[project].promotion)
+        for project, model in serving.items():
+            PROMOTION.labels(project).set(model.promotion)
         self.health.fact(
             "model",
             {
@@ -70,6 +81,7 @@ class Standing:
                     "artifact": model.engine.artifact,
                     "backend": model.engine.backend,
                     "dataset": model.manifest.dataset_id,
+                    "on_probation": self.models.before(name) is not None,
                 }
                 for name, model in serving.items()
             },

@@ -39,7 +39,7 @@ class Delivery:
                 "Somebody changed it in the model bucket; export the model again.",
             )
         sealed = await self.grants.fetch(project, model)
-        grant = self.loader.open_grant(sealed, model=model, project=project)
+        grant = await asyncio.to_thread(self.loader.open_grant, sealed, model=model, project=project)
         directory = await asyncio.to_thread(self.shelf.place, project, statement.number)
         await assemble(self.models, content, grant.small_parts, directory)
         await asyncio.to_thread(self.shelf.put_grant, project, statement.number, sealed)

@@ -2,6 +2,8 @@
 
     <project>/highest.json         number and model of the highest promotion that was believed
     <project>/serving.json         the promotion in service
+    <project>/probation.json       while it is on probation: the promotion behind it, and how often the service died
+    <project>/reverted.json        the last promotion that was tried and went back
     <project>/<number>/bundle/     the signed directory: manifest, signature, whole sealed files
     <project>/<number>/grant.age   this device's grant
 
@@ -18,10 +20,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from inference.serving.ports import Highest
+from inference.serving.models import Reverted
+from inference.serving.ports import Behind, Highest
 from labelstream.events.model import ModelPromoted
 
-_GRANT, _BUNDLE, _SERVING, _HIGHEST = "grant.age", "bundle", "serving.json", "highest.json"
+_GRANT, _BUNDLE = "grant.age", "bundle"
+_HIGHEST, _SERVING, _PROBATION, _REVERTED = "highest.json", "serving.json", "probation.json", "reverted.json"
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,16 @@ class DiskShelf:
         """Return this device's grant of the model of promotion `number`."""
         return (self.root / project / str(number) / _GRANT).read_bytes()
 
-    def serve(self, project: str, promotion: ModelPromoted) -> None:
-        """Keep `promotion` as the one in service and remove the files of others."""
-        _write(self.root / project / _SERVING, promotion.model_dump_json().encode())
-        for path in (self.root / project).iterdir():
-            if path.is_dir() and path.name != str(promotion.number):
-                shutil.rmtree(path)
+    def serve(self, project: str, promotion: ModelPromoted, behind: int | None = None) -> None:
+        """Keep `promotion` as the one in service, and while it is on probation the one `behind` it; remove the rest."""
+        folder = self.root / project
+        before = next((each for each in self._known(project) if each.number == behind), None)
+        if before is None:
+            (folder / _PROBATION).unlink(missing_ok=True)
+        else:  # first: it counts only once `promotion` is the one in service
+            self._put_behind(project, Behind(number=promotion.number, before=before, deaths=0))
+        _write(folder / _SERVING, promotion.model_dump_json().encode())
+        self._keep(project, {promotion.number, before.number if before else promotion.number})
 
     def serving(self, project: str) -> ModelPromoted | None:
         """Return the promotion that was in service, when its sealed files are still here."""
@@ -71,11 +79,69 @@ class DiskShelf:
             promotion = ModelPromoted.model_validate_json((self.root / project / _SERVING).read_bytes())
         except (FileNotFoundError, ValidationError):  # a file of an older version is as good as none
             return None
-        return promotion if (self.root / project / str(promotion.number) / _GRANT).exists() else None
+        return promotion if self._holds(project, promotion.number) else None
+
+    def behind(self, project: str) -> Behind | None:
+        """Return what stands behind the promotion in service, while that is on probation."""
+        try:
+            behind = Behind.model_validate_json((self.root / project / _PROBATION).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+        serving = self.serving(project)
+        is_its = serving is not None and serving.number == behind.number
+        return behind if is_its and self._holds(project, behind.before.number) else None
+
+    def note_deaths(self, project: str, deaths: int) -> None:
+        """Remember how often the service died since the promotion in service is on probation."""
+        behind = self.behind(project)
+        if behind is not None and behind.deaths != deaths:
+            self._put_behind(project, behind.model_copy(update={"deaths": deaths}))
+
+    def settle(self, project: str, number: int) -> None:
+        """Keep nothing behind promotion `number` any more, if it is the one in service."""
+        serving = self.serving(project)
+        if serving is not None and serving.number == number:
+            behind = self.behind(project)
+            (self.root / project / _PROBATION).unlink(missing_ok=True)
+            if behind is not None:
+                self.discard(project, behind.before.number)
+
+    def revert(self, project: str, reverted: Reverted) -> None:
+        """Keep the promotion behind `reverted` as the one in service, if that is in service; remember why."""
+        behind = self.behind(project)
+        if behind is None or behind.number != reverted.number:
+            return
+        _write(self.root / project / _REVERTED, json.dumps(reverted._asdict()).encode())
+        _write(self.root / project / _SERVING, behind.before.model_dump_json().encode())
+        (self.root / project / _PROBATION).unlink(missing_ok=True)
+        self.discard(project, reverted.number)
+
+    def reverted(self, project: str) -> Reverted | None:
+        """Return the last promotion that was tried and went back."""
+        try:
+            return Reverted(**json.loads((self.root / project / _REVERTED).read_bytes()))
+        except FileNotFoundError:
+            return None
 
     def discard(self, project: str, number: int) -> None:
         """Remove the files of promotion `number`."""
         shutil.rmtree(self.root / project / str(number), ignore_errors=True)
+
+    def _known(self, project: str) -> list[ModelPromoted]:
+        """Return the promotions whose sealed files are here."""
+        serving, behind = self.serving(project), self.behind(project)
+        return [*([serving] if serving else []), *([behind.before] if behind else [])]
+
+    def _holds(self, project: str, number: int) -> bool:
+        return (self.root / project / str(number) / _GRANT).exists()
+
+    def _put_behind(self, project: str, behind: Behind) -> None:
+        _write(self.root / project / _PROBATION, behind.model_dump_json().encode())
+
+    def _keep(self, project: str, numbers: set[int]) -> None:
+        for path in (self.root / project).iterdir():
+            if path.is_dir() and path.name not in {str(number) for number in numbers}:
+                shutil.rmtree(path)
 
 
 def _write(path: Path, content: bytes) -> None:
