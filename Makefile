@@ -46,6 +46,18 @@ $(RKNN_READY): requirements-rknn.txt overrides-rknn.txt | $(READY)
 .PHONY: rknn
 rknn: $(RKNN_READY)  ## install RKNN's toolkit (licence: Rockchip's), some 1.3 GB, in an environment of its own
 
+# Who is compared with ours, and what they run the network and draw the clip with.
+PEERS := litserve mosec bentoml ultralytics fastapi uvicorn httptools uvloop python-multipart \
+	onnx onnxruntime opencv-python-headless torch torchvision av
+PEERS_READY := .venv/peers/.ready
+$(PEERS_READY): requirements-peers.txt overrides-peers.txt | $(READY)
+	$(UV) venv --quiet --clear --python $(PY) .venv/peers
+	$(UV_ENV) $(UV) pip install --quiet --overrides overrides-peers.txt --python .venv/peers/bin/python -r requirements-peers.txt
+	@touch $@
+
+.PHONY: peers
+peers: $(PEERS_READY)  ## install the servers that ours is compared with, in an environment of their own
+
 .PHONY: system
 system:  ## install RabbitMQ when it is missing (Debian and Ubuntu)
 	@deploy/local/install-rabbitmq
@@ -69,6 +81,7 @@ test-rknn: $(READY) $(RKNN_READY)  ## the tests that need RKNN's toolkit: networ
 .PHONY: chaos
 chaos: $(READY) system  ## what `make test` does in short, at length: kills at random points, 100,000 damaged messages (CHAOS=<rounds>)
 	FUZZ=100000 $(PY) -m pytest tests/ingest/test_fuzz.py
+	FUZZ=10000 $(PY) -m pytest services/inference/tests/answering/test_contract.py services/inference/tests/answering/test_fuzzed.py
 	CHAOS=$(or $(CHAOS),3) $(PY) -m pytest tests/ingest/test_kills.py tests/augmenter/test_kills.py tests/trainer/test_kills.py \
 		tests/pipeline/test_chaos.py
 
@@ -96,8 +109,12 @@ clean: down  ## stop the embedded stack and remove its data
 	rm -rf .labelstream
 
 .PHONY: bench
-bench: $(READY) system  ## run one benchmark, or list them: NAME=<name> (PAIRS=<n>; JSON=1: one JSON object on the last line)
+bench: $(READY) $(if $(filter serve video,$(NAME)),$(PEERS_READY),system)  ## run one benchmark, or list them: NAME=<name> (PAIRS=<n>; JSON=1: one JSON object on the last line)
 	@$(PY) -m benchmarks $(NAME) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(JSON),--json)
+
+.PHONY: soak
+soak: $(READY)  ## 100,000 requests of many kinds to inference, with swaps meanwhile: fails when memory grows (SOAK=<n>; JSON=1)
+	@SOAK=$(or $(SOAK),100000) $(PY) -m benchmarks soak --strict $(if $(JSON),--json)
 
 .PHONY: docs
 docs: $(READY)  ## write the pages that are made from code
@@ -106,6 +123,7 @@ docs: $(READY)  ## write the pages that are made from code
 	$(PY) -m augmenter.recipe_schema > docs/recipe.schema.json
 	$(PY) -m labelstream.protection.schema > docs/bundle.schema.json
 	$(PY) -m exporter.delivery.document > docs/api-exporter.json
+	$(PY) -m inference.answering.document > docs/api-inference.json
 
 .PHONY: constraints
 constraints: $(READY)  ## pin what new requirements bring (UPGRADE=1: pin everything afresh)
@@ -118,3 +136,9 @@ constraints: $(READY)  ## pin what new requirements bring (UPGRADE=1: pin everyt
 		$(if $(UPGRADE),,-c requirements-mlflow.txt) .venv/mlflow.in > .venv/pins.txt
 	{ sed '/^[^#]/,$$d' requirements-mlflow.txt; cat .venv/pins.txt; } > .venv/mlflow.txt
 	mv .venv/mlflow.txt requirements-mlflow.txt
+	printf '%s\n' $(PEERS) > .venv/peers.in
+	grep -v '^opentelemetry' constraints.txt > .venv/peers-constraints.txt  # bentoml pins its own
+	$(UV_ENV) $(UV) pip compile --quiet --no-header --no-annotate --overrides overrides-peers.txt -c .venv/peers-constraints.txt \
+		$(if $(UPGRADE),,-c requirements-peers.txt) .venv/peers.in > .venv/pins.txt
+	{ sed '/^[^#]/,$$d' requirements-peers.txt; sed -E 's/(==[^+ ]+)\+[^ ]+/\1/' .venv/pins.txt; } > .venv/peers.txt
+	mv .venv/peers.txt requirements-peers.txt

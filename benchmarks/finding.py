@@ -1,4 +1,4 @@
-"""Finding benchmarks: a module of this folder is one when it defines `contests` or `figures`."""
+"""Finding benchmarks: a module of this folder is one when it defines `contests`, `figures` or `sheets`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import cast
 
 from benchmarks.figures import Figure
 from benchmarks.pairs import Contest
+from benchmarks.sheets import Sheets
 
 FOLDER = Path(__file__).parent
-KINDS = ("contests", "figures")
+KINDS = ("contests", "figures", "sheets")
 Contests = Callable[[Path], AbstractAsyncContextManager[list[Contest]]]
 Figures = Callable[[Path], Awaitable[list[Figure]]]
+ManySheets = Callable[[Path], Awaitable[Sheets]]
 
 
 def descriptions() -> dict[str, str]:
@@ -33,6 +35,11 @@ def load_contests(name: str) -> Contests | None:
     return cast("Contests | None", getattr(importlib.import_module(f"benchmarks.{name}"), "contests", None))
 
 
-def load_figures(name: str) -> Figures:
-    """Import one benchmark; return its `figures`, which takes an empty folder to work in."""
-    return cast("Figures", importlib.import_module(f"benchmarks.{name}").figures)
+def load_figures(name: str) -> Figures | None:
+    """Import one benchmark; return its `figures`, which takes an empty folder to work in, if it has any."""
+    return cast("Figures | None", getattr(importlib.import_module(f"benchmarks.{name}"), "figures", None))
+
+
+def load_sheets(name: str) -> ManySheets:
+    """Import one benchmark; return its `sheets`, which takes an empty folder to work in."""
+    return cast("ManySheets", importlib.import_module(f"benchmarks.{name}").sheets)

@@ -90,7 +90,7 @@ def test_a_contest_needs_somebody_to_compare_with(sides: Sides) -> None:
 @pytest.mark.parametrize("name", finding.descriptions())
 def test_every_benchmark_says_what_it_measures_and_can_be_imported(name: str) -> None:
     assert finding.descriptions()[name].endswith(".")
-    assert callable(finding.load_contests(name) or finding.load_figures(name))
+    assert callable(finding.load_contests(name) or finding.load_figures(name) or finding.load_sheets(name))
 
 
 def test_without_a_name_the_benchmarks_are_listed() -> None:
