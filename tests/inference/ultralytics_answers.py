@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from labelstream_yolo.offline import prepare_ultralytics
 
@@ -41,10 +43,15 @@ def main(folder: Path, confidence: float, iou: float) -> None:
     trained.model.eval()
     trained.save(folder / "model.pt")
     exported = YOLO(str(folder / "model.pt")).export(format="onnx", imgsz=SIDE, simplify=False, verbose=False)
-    model = YOLO(exported, task="detect")
+    write_answers(YOLO(exported, task="detect"), sorted(folder.glob("*.png")), SIDE, folder, (confidence, iou))
+
+
+def write_answers(model: Any, images: Sequence[Path], side: int, folder: Path, thresholds: tuple[float, float]) -> None:
+    """Write what ultralytics finds in `images`: `answers.json`, by their names."""
     answers = {}
-    for image in sorted(folder.glob("*.png")):
-        (result,) = model.predict(str(image), imgsz=SIDE, conf=confidence, iou=iou, max_det=300, verbose=False)
+    for image in images:
+        confidence, iou = thresholds
+        (result,) = model.predict(str(image), imgsz=side, conf=confidence, iou=iou, max_det=300, verbose=False)
         boxes = result.boxes
         answers[image.name] = {
             "boxes": boxes.xyxy.tolist(),

@@ -62,6 +62,7 @@ def test_the_stores_inner_ports_serve_nobody_without_a_token(stack: Stack, port:
         ("exporter-work", {"data"}, {"data"}),
         ("exporter-serve", {"resources"}, set()),
         ("inference", {"models"}, set()),
+        ("inference-annotate", {"data"}, {"data"}),
         ("operator", {"data", "models", "resources"}, {"data", "models", "resources"}),
     ],
 )

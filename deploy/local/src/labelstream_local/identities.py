@@ -39,4 +39,5 @@ IDENTITIES = (
     Identity("exporter-work", _may_use(DATA)),
     Identity("exporter-serve", (*_may_read(RESOURCES), *_may_use(UPLOADS))),
     Identity("inference", _may_read(MODELS)),
+    Identity("inference-annotate", (*_may_use(DATA), *_may_use(INCOMING))),
 )

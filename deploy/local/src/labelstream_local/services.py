@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from labelstream.annotating import stream_of
 from labelstream_local.layout import Layout
 from labelstream_local.mlflow import MLFLOW
 from labelstream_local.ports import HOST
@@ -96,6 +97,7 @@ def input_stream(project: str) -> str:
 
 def _annotation_ingest(context: Context) -> Variables:
     inputs = [_input(context, project) for project in context.projects]
+    inputs += [_proposals(context, project) for project in context.projects]
     return {
         "LABELSTREAM_INGEST__INPUTS": json.dumps(inputs),
         "LABELSTREAM_INGEST__PRODUCER_HASH_KEY_FILE": context.secret_file(PRODUCER_HASH_KEY),
@@ -109,6 +111,17 @@ def _input(context: Context, project: str) -> Mapping[str, object]:
         "may_validate": True,
         "may_change_schema": True,
         "may_erase": True,
+        "schema": context.schema(project),
+    }
+
+
+def _proposals(context: Context, project: str) -> Mapping[str, object]:
+    """What a model says of images: it gives way to people."""
+    return {
+        "stream": stream_of(project),
+        "project": project,
+        "may_validate": False,
+        "may_overrule": False,
         "schema": context.schema(project),
     }
 
@@ -146,6 +159,15 @@ def _inference(context: Context) -> Variables:
         "LABELSTREAM_INFERENCE__EXPORTER_URL": context.url("exporter-serve"),
         "LABELSTREAM_INFERENCE__TRUSTED_KEYS": json.dumps([context.secret_file(VERIFYING_KEY)]),
         "LABELSTREAM_INFERENCE__REPLICA": "local",
+        "LABELSTREAM_INFERENCE__ACCESS": "open",  # it listens on 127.0.0.1
+    }
+
+
+def _inference_annotate(context: Context) -> Variables:
+    return {
+        "LABELSTREAM_ANNOTATE__INFERENCE_URL": context.url("inference"),
+        "LABELSTREAM_ANNOTATE__WORKER": "local",
+        "LABELSTREAM_ANNOTATE__AT_ONCE": "2",
     }
 
 
@@ -157,6 +179,7 @@ SERVICES = (
     Service("exporter-work", ("exporter", "work"), _exporter_work),
     Service("exporter-serve", ("exporter", "serve"), _exporter_serve),
     Service("inference", ("inference",), _inference, ("model",)),
+    Service("inference-annotate", ("inference", "annotate"), _inference_annotate, ("inference",)),
 )
 SERVERS = ("rabbitmq", "seaweedfs")
 ON_REQUEST = (MLFLOW,)  # servers that no service needs

@@ -10,6 +10,7 @@ from typing import Any
 
 from rstream.exceptions import StreamDoesNotExist
 
+from labelstream.annotating import stream_of
 from labelstream.errors import Misconfigured, Unavailable
 from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS, MODEL_EVENTS, SERVING_EVENTS, TRAINING_EVENTS
 from labelstream.service.health import Health
@@ -90,7 +91,8 @@ async def status_of(stack: Stack) -> Status:
     """Ask the supervisor, each service and the broker; whatever is down is said, never raised."""
     processes = stack.supervisor.processes()
     reports = _reports(stack)
-    names = (*(input_stream(project) for project in stack.record.projects), *OWN_STREAMS)
+    inputs = (stream for project in stack.record.projects for stream in (input_stream(project), stream_of(project)))
+    names = (*inputs, *OWN_STREAMS)
     streams = await _streams(stack.broker, names) if stack.rabbitmq.ready() else _unknown(names)
     return Status(
         directory=str(stack.layout.root),
