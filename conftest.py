@@ -13,7 +13,7 @@ pytest_plugins = ["labelstream_local.testing"]
 
 ROOT = Path(__file__).parent
 # The files of such a folder stay in one process: they share a stack.
-SHARING = ("tests/pipeline", "tests/stack")
+SHARING = ("tests/pipeline", "tests/stack", "tests/annotating")
 # The longest go first, so that no process is left alone with one at the end. (Without `--no-loadscope-reorder`,
 # pytest-xdist puts first what has the most tests. Its own groups need `item._nodeid`, which pytest 9.2 has no more.)
 SLOW = (

@@ -47,6 +47,7 @@ class Contestant:
     name: str
     how: Start | Mapping[int, Loop]  # a loop of its own for each concurrency
     concurrencies: tuple[int, ...]
+    aside: bool = False  # for information: measured half as long
 
 
 def contestants(prepared: Prepared, concurrencies: tuple[int, ...], folder: Path) -> list[Contestant]:
@@ -54,7 +55,7 @@ def contestants(prepared: Prepared, concurrencies: tuple[int, ...], folder: Path
     middle = tuple(each for each in concurrencies if each == 8) or concurrencies[-1:]
     every = [
         Contestant(OURS_FLOAT, ours(prepared, (FLOAT,)), concurrencies),
-        Contestant(OURS_FP32, ours(prepared, fp32_of(prepared)), middle),
+        Contestant(OURS_FP32, ours(prepared, fp32_of(prepared)), middle, aside=True),
         Contestant(OURS_FASTEST, ours(prepared, ()), concurrencies),
         *(Contestant(name, start, concurrencies) for name, start in _peers(prepared, folder).items()),
     ]
@@ -67,7 +68,7 @@ def contestants(prepared: Prepared, concurrencies: tuple[int, ...], folder: Path
     quick = next((name for name in prepared.formats if name.startswith(("openvino-bf16", "openvino-int8"))), None)
     if quick:
         loop = Loop(prepared.artifact(quick), CORES, 1, "bf16" if "bf16" in quick else "f32")
-        every.append(Contestant(f"ceiling, {quick}", dict.fromkeys(middle, loop), middle))
+        every.append(Contestant(f"ceiling, {quick}", dict.fromkeys(middle, loop), middle, aside=True))
     return every
 
 

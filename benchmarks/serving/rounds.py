@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -29,8 +29,15 @@ class Plan:
 
     def estimate_s(self, contestants: Sequence[Contestant]) -> float:
         """Return about how long the whole run takes."""
-        once = sum(STARTING_S + len(each.concurrencies) * (self.seconds + self.warm_up_s) for each in contestants)
-        return once * self.repeats
+        return self.repeats * sum(
+            (STARTING_S if isinstance(each.how, Start) else 1.0)
+            + len(each.concurrencies) * (self.seconds_of(each) + self.warm_up_s)
+            for each in contestants
+        )
+
+    def seconds_of(self, contestant: Contestant) -> float:
+        """Return how long a load on somebody counts."""
+        return self.seconds / 2 if contestant.aside else self.seconds
 
 
 @dataclass(frozen=True)
@@ -83,14 +90,15 @@ def in_turn(contestants: Sequence[Contestant], number: int) -> list[Contestant]:
 async def _measure(contestant: Contestant, images: Path, plan: Plan, number: int, folder: Path) -> Any:
     if not isinstance(contestant.how, Start):
         for concurrency in contestant.concurrencies:
-            argv = contestant.how[concurrency].argv(images, plan.seconds, plan.warm_up_s)
+            argv = contestant.how[concurrency].argv(images, plan.seconds_of(contestant), plan.warm_up_s)
             yield _of(number, contestant, concurrency, await run_json(argv), None, (0.0, 0.0))
         return
     first = await asyncio.to_thread(_first, images)
     async with served(contestant.name, contestant.how, first, folder) as server, server.looked_at():
         for concurrency in contestant.concurrencies:
             began, spent = monotonic(), await asyncio.to_thread(server.cpu_s)
-            seen = await run_json(load_argv(server, contestant.how, images, concurrency, plan))
+            held = replace(plan, seconds=plan.seconds_of(contestant))
+            seen = await run_json(load_argv(server, contestant.how, images, concurrency, held))
             spent = await asyncio.to_thread(server.cpu_s) - spent
             yield _of(number, contestant, concurrency, seen, server, (spent, monotonic() - began))
 

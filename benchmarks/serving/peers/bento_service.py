@@ -11,7 +11,12 @@ import bentoml
 from benchmarks.serving.bare import Detector
 
 
-@bentoml.service(workers=int(os.environ["WORKERS"]), threads=1, traffic={"timeout": 60})
+@bentoml.service(
+    workers=int(os.environ["WORKERS"]),
+    threads=1,
+    traffic={"timeout": 60},
+    logging={"access": {"enabled": False}},
+)
 class Detection:
     """Detects in the file that is uploaded."""
 

@@ -8,23 +8,38 @@ import pytest
 from PIL import Image
 
 from labelstream.access import KeyToken
+from labelstream.client import Client, Retries
 from labelstream_cli.pictures import Marked, colour_of, draw
 from labelstream_cli.predict_commands import write_pictures
-from labelstream_cli.predicting import ask_about, key_header
+from labelstream_cli.predicting import ask_about, asking
 from labelstream_cli.running import CommandFailed
 
 MakeImage = Callable[..., Path]
 SAID = {
     "model": "m1",
+    "project": "default",
+    "promotion": 1,
+    "artifact": "onnx-fp32",
+    "class_schema": {"name": "ships", "version": 1, "digest": "d"},
+    "image": {"width": 100, "height": 50},
+    "timings_ms": {},
     "dataset": "d1",
     "detections": [
-        {"class": 1, "name": "boat", "confidence": 0.875, "box": {"x1": 10, "y1": 20, "x2": 60, "y2": 40}},
+        {
+            "class": 1,
+            "name": "boat",
+            "confidence": 0.875,
+            "box": {"x1": 10, "y1": 20, "x2": 60, "y2": 40},
+            "normalized": {"x1": 0.1, "y1": 0.4, "x2": 0.6, "y2": 0.8},
+        },
     ],
 }
 
 
-def client(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.Client:
-    return httpx.Client(base_url="http://inference.test", transport=httpx.MockTransport(answer))
+def client(answer: Callable[[httpx.Request], httpx.Response]) -> Client:
+    made = Client("http://inference.test", retries=Retries.none())
+    made._http = httpx.Client(base_url="http://inference.test", transport=httpx.MockTransport(answer))
+    return made
 
 
 def test_an_image_is_sent_as_it_is_and_the_wishes_as_parameters(tmp_path: Path, make_image: MakeImage) -> None:
@@ -45,17 +60,17 @@ def test_an_image_is_sent_as_it_is_and_the_wishes_as_parameters(tmp_path: Path, 
 
 def test_a_key_is_shown_as_a_bearer_and_what_is_none_is_refused_and_not_repeated() -> None:
     token = KeyToken.new().text
-    assert key_header(None) == {}
-    assert key_header(f" {token}\n") == {"Authorization": f"Bearer {token}"}
+    assert "authorization" not in asking("http://inference.test")._http.headers
+    assert asking("http://inference.test", f" {token}\n")._http.headers["authorization"] == f"Bearer {token}"
     with pytest.raises(CommandFailed, match="no API key") as refused:
-        key_header("hunter2")
+        asking("http://inference.test", "hunter2")
     assert "hunter2" not in str(refused.value)
 
 
 def test_a_problem_is_told_with_its_hint(tmp_path: Path, make_image: MakeImage) -> None:
     problem = {"detail": "no model yet", "hint": "Ask again in 5 s."}
 
-    with pytest.raises(CommandFailed, match=r"no model yet Ask again in 5 s\."):
+    with pytest.raises(CommandFailed, match=r"no model yet\. Ask again in 5 s\."):
         ask_about(client(lambda _: httpx.Response(503, json=problem)), make_image(tmp_path / "a.jpg"))
 
 

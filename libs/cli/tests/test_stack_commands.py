@@ -9,7 +9,9 @@ from labelstream.errors import Misconfigured
 from labelstream_cli.main import app
 from labelstream_cli.setting import variables_of
 from labelstream_cli.stack_commands import path_or_name
-from labelstream_local.record import merged
+from labelstream_local.layout import Layout
+from labelstream_local.record import Record, merged, settle_ports
+from labelstream_local.stack import projects_of
 
 
 @pytest.fixture
@@ -56,6 +58,14 @@ def test_what_is_no_setting_is_refused_before_anything_starts(here: Path, settin
     assert result.exit_code == 1
     assert said in result.output
     assert not (here / "stack").exists()
+
+
+def test_the_projects_are_those_of_last_time(here: Path) -> None:
+    assert projects_of(here / "stack") == ("default",)
+    layout = Layout.at(here / "stack")
+    layout.create()
+    Record(settle_ports(None), projects=("cells", "roads")).write(layout)
+    assert projects_of(here / "stack") == ("cells", "roads")
 
 
 def test_settings_are_kept_until_they_are_set_again_or_to_nothing() -> None:

@@ -206,6 +206,17 @@ async def test_a_model_whose_golden_answers_differ_is_never_loaded(world, red_pi
         assert await serving(client, red_picture) == "m1"
 
 
+async def test_a_model_whose_golden_answers_are_no_numbers_is_never_loaded(world, golden) -> None:
+    async with world.replica():
+        broken = world.bundle("m1", gain=float("nan"), golden=golden(1.0))
+        await world.publish(broken)
+        world.grant(broken)
+        await world.say(world.promotion(broken, 1))
+        failed = await world.heard()
+        assert failed.rule == "model.golden_differs"
+        assert "not a number" in failed.reason
+
+
 async def test_a_manifest_that_was_exchanged_in_the_store_is_refused(world, red_picture) -> None:
     first = await world.promote("m1", 1)
     async with world.replica() as client:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import random
 import struct
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from inference.answering.images import decode
 from inference.engine.geometry import ImageLimits
@@ -57,3 +59,32 @@ def test_a_png_that_claims_a_huge_chunk_is_refused_before_memory_is_taken() -> N
 
 def test_bytes_behind_the_end_of_a_png_do_no_harm() -> None:
     assert decode(encoded(".png") + b"left by some editor", LIMITS).shape == (40, 60, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "value"),
+    [(2, 4, b"abc\0"), (4, 2, struct.pack("<I", 8)), (5, 1, struct.pack("<I", 60)), (3, 1, b"\xff\xff\0\0")],
+    ids=["text", "two numbers", "a fraction of nothing", "a tile of many pixels"],
+)
+def test_a_tiff_that_tells_a_tile_of_no_length_is_refused(kind: int, count: int, value: bytes) -> None:
+    content = encoded(".tiff")
+    at = struct.unpack_from("<I", content, 4)[0]
+    entries = struct.unpack_from("<H", content, at)[0]
+    tile = struct.pack("<HHI", 322, kind, count) + value
+    tags = content[at + 2 : at + 2 + 12 * entries] + tile + struct.pack("<HHII", 323, 4, 1, 4_000_000)
+    moved = len(content)
+    told = content[:4] + struct.pack("<I", moved) + content[8:] + struct.pack("<H", entries + 2) + tags + bytes(4)
+    with pytest.raises(Rejected) as refused:
+        decode(told, LIMITS)
+    assert refused.value.rule in ("image.damaged", "image.too_many_pixels")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_an_animation_is_refused_and_a_picture_alone_is_not(kind: str) -> None:
+    first, second = (Image.new("RGB", (9, 9), colour) for colour in ("red", "blue"))
+    alone, together = io.BytesIO(), io.BytesIO()
+    first.save(alone, kind, save_all=True)
+    first.save(together, kind, save_all=True, append_images=[second])
+    assert decode(alone.getvalue(), LIMITS).shape == (9, 9, 3)
+    with pytest.raises(Rejected, match=r"image\.animated"):
+        decode(together.getvalue(), LIMITS)

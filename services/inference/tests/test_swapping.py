@@ -180,7 +180,7 @@ def _die(world) -> None:
     """Leave the shelf as a process leaves it that has no time for anything."""
     path = world.directory / "state" / "models" / "default" / "probation.json"
     noted = json.loads(path.read_bytes())
-    path.write_text(json.dumps({**noted, "deaths": noted["deaths"] + 1}))
+    path.write_text(json.dumps({**noted, "starts": noted["starts"] + 1}))
 
 
 async def test_a_service_that_dies_twice_on_a_probation_goes_back_at_its_start(world, red_picture) -> None:
@@ -191,6 +191,10 @@ async def test_a_service_that_dies_twice_on_a_probation_goes_back_at_its_start(w
         await world.heard()
     async with world.replica():
         assert (await world.heard()).model == "m2", "being told to stop is no death"
+    _die(world)
+    async with world.replica():
+        assert (await world.heard()).model == "m2", "one may be anybody's fault"
+    _die(world)
     _die(world)
     world.broker.away = True  # none of it needs a network
     async with world.replica() as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 import weakref
@@ -184,4 +185,30 @@ async def test_an_idle_worker_keeps_nothing_of_what_it_did() -> None:
             while kept() is not None:  # noqa: ASYNC110  # nothing tells that its thread is back
                 await asyncio.sleep(0)
     finally:
+        workers.close()
+
+
+async def test_what_failed_is_let_go_without_the_collector() -> None:
+    class Image:
+        """Something large."""
+
+    kept: list[weakref.ref[Image]] = []
+
+    def fail(_: bool) -> None:
+        image = Image()
+        kept.append(weakref.ref(image))
+        raise ValueError("damaged")
+
+    workers = Workers(threads=1, queue_size=0)
+    gc.disable()
+    try:
+        body = Image()
+        kept.append(weakref.ref(body))
+        with pytest.raises(ValueError, match="damaged"):
+            await workers.run(lambda _, body=body: fail(body))
+        del body
+        await workers.run(lambda _: None)  # whose turn comes after all that
+        assert [each() for each in kept] == [None, None]
+    finally:
+        gc.enable()
         workers.close()

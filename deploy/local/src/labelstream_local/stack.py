@@ -149,6 +149,12 @@ def load(directory: Path) -> Stack:
     return Stack(layout, record, SecretStore(layout.secrets))
 
 
+def projects_of(directory: Path) -> tuple[str, ...]:
+    """Return the projects of a stack that came up before; the usual one where there is none."""
+    record = Record.read(Layout.at(directory))
+    return record.projects if record else Options.projects
+
+
 def _running(layout: Layout) -> Stack | None:
     record = Record.read(layout)
     if record is None or Supervisor(layout).pid is None:

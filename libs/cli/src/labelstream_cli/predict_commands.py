@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
-import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from labelstream_cli.pictures import Marked, draw, open_picture
-from labelstream_cli.predicting import TIMEOUT_S, Answer, ask_about, key_header
+from labelstream_cli.predicting import Answer, ask_about, asking
 from labelstream_cli.running import CommandFailed, Directory, Json, failed
 from labelstream_local.layout import DEFAULT
 from labelstream_local.process import StartFailed
@@ -58,8 +57,7 @@ def _predict(
     - `labelstream predict photo.jpg --url http://127.0.0.1:8086`
     """
     try:
-        shown = key_header(api_key)
-        with httpx.Client(base_url=url or _own_url(directory), timeout=TIMEOUT_S, headers=shown) as client:
+        with asking(url or _own_url(directory), api_key) as client:
             answers = [ask_about(client, path, confidence=confidence, project=project) for path in images]
         pictures = write_pictures(answers, out) if out is not None else []
     except (CommandFailed, OSError) as problem:

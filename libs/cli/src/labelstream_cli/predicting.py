@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
-from typing import Any
-
-import httpx
+from typing import Any, Unpack
 
 from labelstream.access import KeyToken
+from labelstream.client import Client, ClientError, Retries, Wishes
+from labelstream.client import Detection as Found
 from labelstream_cli.running import CommandFailed
 
-TIMEOUT_S = 60.0
+RETRIES = Retries(total_s=10)  # somebody waits
 
 
 @dataclass(frozen=True)
@@ -36,47 +35,25 @@ class Answer:
     raw: dict[str, Any]
 
 
-def key_header(api_key: str | None) -> dict[str, str]:
-    """Return how an API key is shown; nothing where there is none. Raises CommandFailed."""
-    if api_key is None:
-        return {}
-    if KeyToken.read(api_key.strip()) is None:  # what it is instead is not repeated
+def asking(url: str, api_key: str | None = None) -> Client:
+    """Return a client of the service at `url`; it shows the API key, where there is one. Raises CommandFailed."""
+    shown = api_key.strip() if api_key else None
+    if shown is not None and KeyToken.read(shown) is None:  # what it is instead is not repeated
         raise CommandFailed("what was given is no API key: one begins lsk_; `labelstream keys add` makes one")
-    return {"Authorization": f"Bearer {api_key.strip()}"}
+    return Client(url, shown, retries=RETRIES)
 
 
-def ask_about(client: httpx.Client, path: Path, **wishes: float | str | None) -> Answer:
-    """Ask about one image; `wishes` are the query's parameters. Raises CommandFailed."""
+def ask_about(client: Client, path: Path, **wishes: Unpack[Wishes]) -> Answer:
+    """Ask about one image. Raises CommandFailed."""
     try:
-        data = path.read_bytes()
+        said = client.predict(path, **wishes)
     except OSError as error:
         raise CommandFailed(f"{path} can't be read: {error.strerror}") from error
-    parameters = {name: value for name, value in wishes.items() if value is not None}
-    response = _post(client, data, parameters)
-    if response.status_code != HTTPStatus.OK:
-        raise CommandFailed(f"{path}: {_problem(response)}")
-    said = response.json()
-    return Answer(str(path), said["model"], said["dataset"], tuple(map(_detection, said["detections"])), said)
+    except ClientError as error:
+        raise CommandFailed(f"{path}: {error}") from error
+    return Answer(str(path), said.model, said.dataset, tuple(map(_detection, said.detections)), dict(said.raw))
 
 
-def _post(client: httpx.Client, data: bytes, parameters: dict[str, Any]) -> httpx.Response:
-    try:
-        return client.post(
-            "/v1/predict", content=data, params=parameters, headers={"content-type": "application/octet-stream"}
-        )
-    except httpx.HTTPError as error:
-        raise CommandFailed(f"{client.base_url} does not answer: {error or type(error).__name__}") from error
-
-
-def _problem(response: httpx.Response) -> str:
-    try:
-        said = response.json()
-    except ValueError:
-        return f"the service answered {response.status_code}"
-    told = [str(said[key]) for key in ("detail", "reason", "hint") if isinstance(said, dict) and said.get(key)]
-    return " ".join(told) or f"the service answered {response.status_code}: {said}"
-
-
-def _detection(said: dict[str, Any]) -> Detection:
-    box = said["box"]
-    return Detection(said["class"], said["name"], said["confidence"], (box["x1"], box["y1"], box["x2"], box["y2"]))
+def _detection(found: Found) -> Detection:
+    box = found.box
+    return Detection(found.class_id, found.name, found.confidence, (box.x1, box.y1, box.x2, box.y2))

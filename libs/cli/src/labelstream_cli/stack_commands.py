@@ -19,7 +19,7 @@ from labelstream_cli.status_view import show
 from labelstream_local.layout import DEFAULT
 from labelstream_local.process import StartFailed
 from labelstream_local.services import NAMES, ON_REQUEST
-from labelstream_local.stack import Options, Stack, down, load, up
+from labelstream_local.stack import Options, Stack, down, load, projects_of, up
 from labelstream_local.status import Status, status_of
 
 ANSWERING = (*NAMES, *ON_REQUEST)  # what has an address of its own
@@ -38,7 +38,9 @@ def _up(
     service: Annotated[
         list[str] | None, typer.Option(help=f"Start only this service; again for more. One of: {', '.join(NAMES)}.")
     ] = None,
-    project: Annotated[list[str] | None, typer.Option(help="A project to serve; again for more.")] = None,
+    project: Annotated[
+        list[str] | None, typer.Option(help="A project to serve; again for more. Default: as last time, or `default`.")
+    ] = None,
     schema: Annotated[
         str | None,
         typer.Option(
@@ -73,7 +75,7 @@ def _up(
     unknown = set(service or ()) - set(NAMES)
     if unknown:
         raise typer.BadParameter(f"there is no service {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    projects = tuple(project or ("default",))
+    projects = tuple(project or projects_of(directory))
     try:
         schemas = dict.fromkeys(projects, path_or_name(schema)) if schema else {}
         told = variables_of(settings or ())

@@ -126,13 +126,13 @@ async def put_images(blobs: Blobs, project: str, images: ImageList) -> FileRef:
     return reference.model_copy(update={"key": key})
 
 
-async def ask_to_annotate(blobs: Blobs, queue: JobQueue, request: AnnotateRequest) -> str:
-    """Ask for it; return the job's id. Asking twice does it once. Raises Unavailable."""
+async def ask_to_annotate(blobs: Blobs, queue: JobQueue, request: AnnotateRequest) -> bool:
+    """Ask for it; say whether it was not over already. Asking twice does it once. Raises Unavailable."""
     job = job_of(request)
     wanted, mark = keys.annotating(request.project, job.id), keys.annotating_open(request.project, job.id)
     if await blobs.head(wanted) is not None and await blobs.head(mark) is None:
-        return job.id  # it is over
+        return False
     await blobs.create(mark, b"{}")  # first: whoever stops here has asked for nothing
     await blobs.create(wanted, request.model_dump_json().encode())
     await queue.put(QUEUE, job)
-    return job.id
+    return True

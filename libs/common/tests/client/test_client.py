@@ -47,6 +47,15 @@ def test_an_answer_is_typed(client: Any, double: Double) -> None:
     assert "deadline_s" not in asked.query_params
 
 
+@pytest.mark.parametrize("kind", list(BOTH))
+def test_a_proxy_is_not_asked_for_what_is_on_this_machine(
+    kind: str, double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with BOTH[kind](double.url, retries=Retries.none()) as client:
+        assert client.predict(b"an image").model == "m1"
+
+
 def test_images_are_given_in_any_form(client: Any, double: Double, tmp_path: Path) -> None:
     file = tmp_path / "photo.jpg"
     file.write_bytes(b"in a file")

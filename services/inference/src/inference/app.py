@@ -18,6 +18,7 @@ from inference.serving.adapters.shelf import DiskShelf
 from inference.serving.duel import Dueling
 from inference.serving.follow import Follower
 from inference.serving.handler import Activator
+from inference.serving.keeping import Keeping
 from inference.serving.models import Models
 from inference.serving.patience import Patience
 from inference.serving.ports import Grants
@@ -79,8 +80,9 @@ def put_together(
     terms = Terms(group.probation_s, group.worst_slowdown, group.worst_failures)
     probation = Probation(models, terms, Dueling(models))
     delivery = Delivery(store, grants, shelf, loader)
-    activator = Activator(models, shelf, loader, delivery, probation, group.replica)
     patience = Patience(group.retry_first_s, group.retry_most_s, group.grant_patience_s)
+    keeping = Keeping(patience, standing)
+    activator = Activator(models, shelf, loader, delivery, probation, keeping, group.replica)
     telemetry = Telemetry(broker, group.replica, standing, patience)
     answers = answering(group, health, models, access.gate, loader, (probation,), settings.state_dir / "uploads")
     return Replica(

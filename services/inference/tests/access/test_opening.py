@@ -96,3 +96,8 @@ def test_a_list_of_a_newer_exporter_is_read() -> None:
     assert key == facts()
     assert isinstance(key, KeyFacts)
     gate(key).admit(showing(), "default")
+
+
+def test_a_list_on_disk_that_can_not_be_read_is_as_good_as_none(tmp_path) -> None:
+    (tmp_path / "api-keys.json").mkdir()
+    assert KeptList(tmp_path / "api-keys.json").read() is None

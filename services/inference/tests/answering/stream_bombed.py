@@ -71,7 +71,7 @@ async def main(bombs: dict[str, bytes], directory: Path) -> dict:
     world, good = world_of(directory)
     await world.promote("m1", 1)
     told, beside = {}, []
-    async with world.replica() as client:
+    async with world.replica(max_video_frames=20_000) as client:
         await world.heard()
         for _ in range(20):
             await client.post("/v1/predict", content=good)

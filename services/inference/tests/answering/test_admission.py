@@ -148,6 +148,22 @@ async def test_what_is_no_http_is_a_problem_too(served) -> None:
         assert (await client.answer()).problem["rule"] == "http.bad_request"
 
 
+async def test_a_body_is_never_read_as_another_request(served, red_picture) -> None:
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+    hidden = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with served() as replica:
+        async with replica.client() as client:
+            await client.send(HEAD + upgrade + b"Content-Length: %d\r\n\r\n" % len(hidden))
+            answer = await client.answer()
+            assert (answer.status, answer.problem["rule"]) == (400, "http.bad_request")
+            assert "Upgrade" in answer.problem["hint"]
+            await client.send(hidden)
+            assert await client.is_cut()
+        async with replica.client() as client:  # without a body there is nothing to mistake
+            await client.send(b"GET /v1/models HTTP/1.1\r\nHost: x\r\n" + upgrade + b"\r\n")
+            assert (await client.answer()).status == 200
+
+
 async def test_bodies_have_room_together_and_give_it_back(served, red_picture) -> None:
     async with served(max_uploads_bytes=10_000) as replica, replica.client() as greedy, replica.client() as other:
         await greedy.send(HEAD + b"Content-Length: 9900\r\n\r\nx")

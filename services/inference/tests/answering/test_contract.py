@@ -21,7 +21,7 @@ from labelstream.service.http import serve_http, take_port
 
 DOCS = Path(__file__).parents[4] / "docs"
 FUZZ = int(os.environ.get("FUZZ", "0"))
-EXAMPLES = FUZZ // 10 or 15  # of each operation, allowed and not
+EXAMPLES = FUZZ // 10 or 5  # of each operation, allowed and not
 
 pytestmark = pytest.mark.timeout(7200 if FUZZ else 300)
 

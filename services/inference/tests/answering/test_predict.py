@@ -7,7 +7,11 @@ import io
 import cv2
 import numpy as np
 import pytest
+from fastapi.exceptions import RequestValidationError
 from PIL import Image
+from structlog.testing import capture_logs
+
+from inference.answering.problems import problem_of
 
 RED, BLUE = (0, 0, 255), (255, 0, 0)
 
@@ -151,8 +155,10 @@ async def test_a_fault_of_ours_is_told_without_its_details(world, client, red_pi
         raise RuntimeError("secret")
 
     monkeypatch.setattr("inference.answering.predict.prediction", fall)
-    answer = await client.post("/v1/predict", content=red_picture, headers={"Origin": "https://app.example.org"})
+    with capture_logs() as log:
+        answer = await client.post("/v1/predict", content=red_picture, headers={"Origin": "https://app.example.org"})
     problem(answer, 500, "server.fault")
+    assert [each["event"] for each in log if each["log_level"] == "error"] == ["request.failed"]
     assert "secret" not in answer.text
     assert "access-control-allow-origin" in answer.headers
 
@@ -175,3 +181,21 @@ async def test_the_log_tells_of_a_request_and_not_of_what_was_in_it(client, red_
     assert "holiday" not in log
     await client.get("/healthz")
     assert "request.answered" not in capsys.readouterr().out
+
+
+async def test_an_image_too_long_for_a_jpeg_is_refused_where_it_shall_be_drawn(client) -> None:
+    picture = cv2.imencode(".png", np.zeros((1, 65_501, 3), np.uint8))[1].tobytes()
+    assert (await client.post("/v1/predict", content=picture)).status_code == 200
+    problem(
+        await client.post("/v1/predict", content=picture, headers={"Accept": "image/jpeg"}),
+        422,
+        "image.too_long_to_draw",
+    )
+
+
+def test_an_error_of_all_parameters_together_is_a_refusal_too() -> None:
+    told = problem_of(
+        RequestValidationError([{"type": "value_error", "loc": (), "msg": "these two don't go together"}])
+    )
+    assert (told.status, told.rule) == (422, "parameter.invalid")
+    assert told.detail == "the query: these two don't go together"

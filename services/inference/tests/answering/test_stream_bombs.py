@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -21,6 +22,8 @@ from .clips import SIDE, picture, timed, written
 
 FUZZ = int(os.environ.get("FUZZ", "0"))  # more rounds
 MOST_MB = 200
+FLOOD = 300 << 20  # bytes: more than may be taken
+MOST_FRAMES = 20_000  # of a video, as stream_bombed.py says
 
 
 def archive(files: dict[str, bytes]) -> bytes:
@@ -32,6 +35,7 @@ def archive(files: dict[str, bytes]) -> bytes:
     return made.getvalue()
 
 
+@cache
 def zeros(size_bytes: int) -> bytes:
     """A zip of zeros, made without having them all at once."""
     made = io.BytesIO()
@@ -53,7 +57,7 @@ def overlapping(count: int) -> bytes:
 
 def lying() -> bytes:
     """An entry of 300 MB that says it is short."""
-    sent = bytearray(zeros(300 << 20))
+    sent = bytearray(zeros(FLOOD))
     for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
         struct.pack_into("<I", sent, sent.index(signature) + offset, 1000)
     return bytes(sent)
@@ -75,14 +79,14 @@ def outcome(tmp_path_factory) -> dict:
         level = archive({f"{depth}-{number}.zip": level for number in range(8)})
     clip = written(made / "a.avi", 5)
     bombs = {
-        "batch-zeros.zip": zeros(1 << 30),
+        "batch-zeros.zip": zeros(FLOOD),
         "batch-nested.zip": level,
         "batch-overlap.zip": overlapping(900),
         "batch-many.zip": archive({f"{number}.png": b"" for number in range(20_000)}),
         "batch-lying.zip": lying(),
         "video-huge.avi": resized(clip, 30_000, 30_000),
         "video-long.mkv": timed(made / "long.mkv", [0, 10_000_000]),
-        "video-many.mkv": _many(made / "many.mkv", 250_000),
+        "video-many.mkv": _many(made / "many.mkv", MOST_FRAMES + 1),
     }
     for name, content in bombs.items():
         (folder / name).write_bytes(content)

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import httpx
 import pytest
 
 from inference.answering.in_order import in_order, with_pauses
+from inference.answering.video.decoder import Decoder
+from inference.answering.video.slots import Slots
 from labelstream.service.http import serve_http, take_port
 
 from .clips import timed, written
@@ -215,3 +218,19 @@ async def test_pauses_are_told_while_nothing_comes() -> None:
             more.set()
     assert (told[0], told[-1]) == ("a", "b")
     assert None in told
+
+
+async def test_a_decoder_that_talks_on_and_on_is_ended_all_the_same() -> None:
+    talking = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "while True: print('x' * 1000)",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    slots = Slots(1, 1)
+    await until(lambda: talking.stdout._paused)  # more lies there than is kept: nobody reads
+    async with asyncio.timeout(60):
+        await Decoder(slots, talking, 1.0).end()
+    slots.close()
+    assert talking.returncode == -signal.SIGKILL

@@ -65,9 +65,9 @@ async def test_a_form_and_a_body_get_the_same_answer(client, tmp_path) -> None:
         ("from_s=1.8&to_s=99", [18, 19]),
     ],
 )
-@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
-async def test_a_part_is_chosen_by_number_and_time(client, tmp_path, query, numbers, codec) -> None:
-    clip = timed(tmp_path / "a.mp4", [100 * i for i in range(20)], codec)
+@pytest.mark.parametrize(("codec", "name"), [("mpeg4", "a.mp4"), ("libx264", "a.mp4"), ("libx264", "a.ts")])
+async def test_a_part_is_chosen_by_number_and_time(client, tmp_path, query, numbers, codec, name) -> None:
+    clip = timed(tmp_path / name, [100 * i for i in range(20)], codec)
     lines, summary = told(await client.post(f"{VIDEO}?{query}", content=clip))
     assert [each["frame"] for each in lines] == numbers
     for line in lines:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from inference.engine.batching import Batched, sizes_up_to
+from inference.engine.batching import Batched, Batcher, sizes_up_to
 
 from .material import HeldNetwork, images
 
@@ -121,3 +121,10 @@ def test_every_size_is_warmed_before_it_serves(held) -> None:
 @pytest.mark.parametrize(("most", "sizes"), [(1, (1,)), (2, (1, 2)), (8, (1, 2, 4, 8)), (12, (1, 2, 4, 8, 12))])
 def test_sizes_are_powers_of_two_and_the_largest(most: int, sizes: tuple[int, ...]) -> None:
     assert sizes_up_to(most) == sizes
+
+
+def test_who_gets_no_answer_hears_of_it_instead_of_waiting() -> None:
+    batcher = Batcher(lambda images: images[:0], (1,))
+    with pytest.raises(RuntimeError, match="0 of 1"):
+        batcher.run(np.zeros(1, np.float32))
+    batcher.close()

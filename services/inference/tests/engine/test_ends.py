@@ -8,7 +8,7 @@ import pytest
 
 from inference.engine.geometry import Letterbox, Size
 from inference.engine.inputs import as_bytes, as_floats
-from inference.engine.outputs import from_raw, from_suppressed
+from inference.engine.outputs import NoNumber, from_raw, from_suppressed
 from labelstream.bundle import Thresholds
 
 SIDE = 64
@@ -105,3 +105,11 @@ def test_a_graph_that_suppresses_can_be_asked_for_less_but_not_for_more() -> Non
         [0.9, 0.3]
     )
     assert len(from_suppressed(rows, WHOLE, Thresholds(confidence=0.1, iou=0.7, max_detections=1))) == 1
+
+
+@pytest.mark.parametrize("read", [from_raw, from_suppressed])
+def test_a_score_that_is_no_number_is_a_fault_and_not_an_empty_answer(read) -> None:
+    answer = np.zeros((6, 6), np.float32)
+    answer[4, 4] = np.nan
+    with pytest.raises(NoNumber):
+        read(answer, WHOLE, Thresholds())

@@ -204,7 +204,8 @@ async def _ask(
         again=uuid.uuid4().hex if wanted.again else "",
         asked_ms=int(time.time() * 1000),
     )
-    await ask_to_annotate(place.blobs, place.queue, request)
+    if not await ask_to_annotate(place.blobs, place.queue, request) and not quiet:
+        ERRORS.print("This was asked for before, and is over: --again does it once more.", markup=False)
     now = await (_followed(place, request, quiet=quiet) if follow else standing(place, request))
     return now, problems, await ranking_of(place, now)
 

@@ -170,7 +170,7 @@ def write_ranking(ranking: Sequence[Ranked], path: Path) -> None:
     """Write a ranking as CSV. Raises Misconfigured."""
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
+            writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_COLUMNS)
             writer.writerows((r.place, r.score, r.unsure, r.boxes, r.file, r.name) for r in ranking)
     except OSError as error:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import httpx
 from PIL import Image
 
 from labelstream.blobs.ports import Blobs
 from labelstream.events.training import DatasetRef
 from labelstream_cli.importers import Imported
 from labelstream_cli.pictures import Marked
-from labelstream_cli.predicting import TIMEOUT_S, Answer, Detection, ask_about
+from labelstream_cli.predicting import Answer, Detection, ask_about, asking
 from labelstream_cli.running import CommandFailed
 from labelstream_datasets.description import DatasetDescription
 from labelstream_datasets.manifest import Manifest
@@ -56,7 +55,7 @@ def compare(
 ) -> tuple[Compared, ...]:
     """Ask the inference service about each image. Raises CommandFailed."""
     compared: list[Compared] = []
-    with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
+    with asking(url) as client:
         for image in images:
             answer = ask_about(client, image.image_path)
             compared.append(Compared(image, _truth(image, classes), answer))

@@ -13,6 +13,7 @@ from labelstream.client.errors import Away
 from labelstream.client.videos import Video
 
 _LATE = (httpx.ReadTimeout, httpx.WriteTimeout)  # it has the request, and may work on it
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _HOPELESS = (*_LATE, httpx.UnsupportedProtocol)
 
 
@@ -21,7 +22,8 @@ def options(url: str, api_key: str | None, timeout_s: float) -> dict[str, Any]:
     headers = {"user-agent": "labelstream-client"}
     if api_key:
         headers["authorization"] = f"Bearer {api_key}"
-    return {"base_url": url, "headers": headers, "timeout": httpx.Timeout(timeout_s)}
+    here = httpx.URL(url).host in _THIS_MACHINE  # no proxy that the environment names reaches it
+    return {"base_url": url, "headers": headers, "timeout": httpx.Timeout(timeout_s), "trust_env": not here}
 
 
 def written(ask: Ask, content: Any) -> dict[str, Any]:

@@ -92,7 +92,19 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A request's headers are here."""
         self._in_head = False
+        if self.parser.should_upgrade() and self._has_body():  # it would be read as another request
+            self._refuse(
+                HTTPStatus.BAD_REQUEST,
+                "a request with a body asks for another protocol",
+                "Leave out the header Upgrade: HTTP/1.1 is spoken here, and nothing else.",
+            )
+            return
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """A request is here as a whole, or was refused before."""
+        if not self.transport.is_closing():
+            super().on_message_complete()
 
     def pause_writing(self) -> None:
         """The client reads more slowly than we write."""
@@ -108,6 +120,9 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
         self._refuse(HTTPStatus.BAD_REQUEST, msg, "Speak HTTP/1.1.")
+
+    def _has_body(self) -> bool:
+        return any(name in (b"content-length", b"transfer-encoding") and value != b"0" for name, value in self.headers)
 
     def _expect_head(self) -> None:
         if self._waits_for_head is None:

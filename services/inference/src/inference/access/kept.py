@@ -36,6 +36,9 @@ class KeptList:
             return Heard.model_validate_json(self.path.read_bytes())
         except FileNotFoundError:
             return None
+        except OSError as error:
+            log.warning("keys.unreadable", path=str(self.path), reason=error.strerror)
+            return None
         except ValidationError as error:
             log.warning("keys.unreadable", path=str(self.path), errors=error.error_count())
             return None

@@ -48,7 +48,8 @@ class Going:
     seconds_before: float
     model: str
     total: int
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)  # for a ranking; else each is forgotten once it is published
+    looked: int = 0
     failed: list[Failed] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     published: int = 0
@@ -61,6 +62,7 @@ class Going:
     def take(self, portion: Portion) -> list[Seen]:
         """Take what became of some images; return those that no other image of the list equals."""
         self.failed += portion.failed
+        self.looked += len(portion.seen) + len(portion.failed)
         fresh: list[Seen] = []
         for one in portion.seen:
             if one.sha256 in self._known:
@@ -70,7 +72,8 @@ class Going:
             self.skipped.update(one.skipped(self.confidence))
             self.model = one.model
             fresh.append(one)
-        self.seen += fresh
+        if self.request.order != "name":
+            self.seen += fresh
         return fresh
 
     async def publish(self, images: Sequence[Seen], producer: Publishing) -> None:
@@ -94,7 +97,7 @@ class Going:
         return Progress(
             total=self.total,
             model=self.model,
-            predicted=len(self.seen) + len(self.failed) + self.repeated,
+            predicted=self.looked,
             published=max(self.published, self.published_before),
             boxes=self.boxes,
             empty=self.empty,

@@ -11,7 +11,7 @@ from inference.annotating.seeing import Portion, Seen, boxes_of
 from labelstream.annotating import Failed, StoredImage
 from labelstream.blobs.ports import BlobNotFound, Blobs, BlobTooLarge
 from labelstream.classes import ClassSchema
-from labelstream.client import AsyncClient, Away, Busy, ClientError, Model, NotUnderstood, Prediction, Refused
+from labelstream.client import AsyncClient, Away, Busy, ClientError, Model, Prediction, Refused
 from labelstream.errors import Rejected, Unavailable
 from labelstream.producer import ByReference
 from labelstream.service.health import Health
@@ -19,6 +19,7 @@ from labelstream.service.patience import patiently
 from labelstream.values import sha256_hex
 
 SERVICE = "inference"
+MOST_LOST = 3  # times that the service is gone or silent over one image, and answers other questions afterwards
 _OF_US = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)  # no other image would fare better
 
 
@@ -61,7 +62,7 @@ class Eyes:
         try:
             data = await patiently(self.health, "object store", lambda: self._read(image))
             sha256 = await asyncio.to_thread(sha256_hex, data)
-            found = await patiently(self.health, SERVICE, lambda: self._ask(data))
+            found = await self._ask(data)
         except Rejected as refused:
             if refused.rule.startswith("annotate."):
                 raise
@@ -88,13 +89,34 @@ class Eyes:
             raise Rejected("image.bytes", reason, "Make it smaller.") from error
 
     async def _ask(self, data: bytes) -> Prediction:
-        """Ask once, as patiently as the client is. Raises Rejected, Unavailable."""
+        """Ask until there is an answer, or the image seems to be why there is none. Raises Rejected."""
+        lost = 0
+
+        async def ask() -> Prediction:
+            nonlocal lost
+            try:
+                return await self.client.predict(
+                    data, project=self.project, model=self.model, confidence=self.confidence, max_detections=1000
+                )
+            except Away as error:
+                lost += await self._is_back()
+                if lost < MOST_LOST:
+                    raise meant(error) from error
+                raise Rejected(
+                    "image.unanswered", str(error), "The service may have died of it; see its log."
+                ) from error
+            except ClientError as error:
+                raise meant(error) from error
+
+        return await patiently(self.health, SERVICE, ask)
+
+    async def _is_back(self) -> bool:
+        """Say whether the service answers other questions."""
         try:
-            return await self.client.predict(
-                data, project=self.project, model=self.model, confidence=self.confidence, max_detections=1000
-            )
-        except ClientError as error:
-            raise meant(error) from error
+            await self.client.models()
+        except ClientError:
+            return False
+        return True
 
     async def _kept(self, image: StoredImage, data: bytes) -> str:
         """Return a key that our messages may refer to."""
@@ -129,9 +151,7 @@ async def model_of(client: AsyncClient, health: Health, project: str, model: str
 
 def meant(error: ClientError) -> Rejected | Unavailable:
     """Return what an error of the service means for a job: this image is bad, all are, or it is to be waited for."""
-    if isinstance(error, Busy | Away | NotUnderstood):
-        return Unavailable(SERVICE, str(error))
-    if not isinstance(error, Refused):
+    if isinstance(error, Busy) or not isinstance(error, Refused):
         return Unavailable(SERVICE, str(error))
     if error.status in _OF_US:
         reason = f"the inference service refuses us ({error.rule}): {error.detail}"

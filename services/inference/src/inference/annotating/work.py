@@ -6,10 +6,11 @@ goes on where the last one stopped. What is published twice says the same under 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+import asyncio
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -21,11 +22,16 @@ from labelstream import keys
 from labelstream.annotating import RANKING, Annotated, AnnotateRequest, ImageList, Progress, StoredImage
 from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.errors import Rejected
+from labelstream.jobs.ports import Job
 from labelstream.jobs.worker import Attempt
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 
 T = TypeVar("T")
+
+
+class _Cancelled(Exception):
+    """Somebody cancelled the job."""
 
 
 class Tools(Protocol):
@@ -48,6 +54,7 @@ class AnnotateWork:
     health: Health
     tools: Tools
     portion: int
+    look_s: float = 1.0  # how often a job that waits looks whether it was cancelled
 
     async def do(self, attempt: Attempt) -> Annotated:
         """Annotate the images of a job. Raises Rejected."""
@@ -56,11 +63,19 @@ class AnnotateWork:
         except ValidationError as error:
             raise Rejected("annotate.malformed", str(error), "`labelstream annotate` asks rightly.") from error
         images = await self._images(request)
-        async with self.tools.eyes(request) as (eyes, confidence, model):
-            progress = await before(attempt, Progress(total=len(images), model=model))
-            going = Going(attempt, request, eyes, confidence, progress.published, progress.seconds, model, len(images))
-            async with self.tools.producer(request.project) as producer:
+        begin = await before(attempt, Progress(total=len(images)))
+        async with AsyncExitStack() as stack:
+            opening = stack.enter_async_context(self.tools.eyes(request))
+            try:
+                eyes, confidence, model = await self._unless_cancelled(attempt.job, opening)
+            except _Cancelled:
+                return Annotated(**begin.model_dump(), cancelled=True)
+            producer = await stack.enter_async_context(self.tools.producer(request.project))
+            going = Going(attempt, request, eyes, confidence, begin.published, begin.seconds, model, len(images))
+            try:
                 return await self._through(going, images, producer)
+            except _Cancelled:
+                return await going.end(cancelled=True)
 
     async def over(self, attempt: Attempt) -> None:
         """Close the job's books, once its result stands in the store."""
@@ -80,8 +95,7 @@ class AnnotateWork:
     async def _through(self, going: Going, images: Sequence[StoredImage], producer: Publishing) -> Annotated:
         by_name = going.request.order == "name"
         for number, some in enumerate(_cut(images, self.portion)):
-            if await self._is_cancelled(going):
-                return await going.end(cancelled=True)
+            await self._go_on(going.attempt.job)
             portion = await self._portion(going, number, some)
             fresh = going.take(portion)
             if by_name:
@@ -92,8 +106,7 @@ class AnnotateWork:
             order = ranked(going.seen)
             ranking = await going.attempt.put(RANKING, ranking_of(order, going.confidence))
             for ordered in _cut(order, self.portion):
-                if await self._is_cancelled(going):
-                    return await going.end(cancelled=True)
+                await self._go_on(going.attempt.job)
                 await going.publish(ordered, producer)
                 await going.note()
         return (await going.end()).model_copy(update={"ranking": ranking})
@@ -105,17 +118,29 @@ class AnnotateWork:
         try:
             noted = await patiently(self.health, STORE, lambda: self.blobs.get(key))
         except BlobNotFound:
-            portion = await going.eyes.look(images)
+            portion = await self._unless_cancelled(job, going.eyes.look(images))
             data = portion.model_dump_json().encode()
             if await patiently(self.health, STORE, lambda: self.blobs.create(key, data)) is not None:
                 return portion
             noted = await patiently(self.health, STORE, lambda: self.blobs.get(key))
         return Portion.model_validate_json(noted.data)
 
-    async def _is_cancelled(self, going: Going) -> bool:
-        job = going.attempt.job
+    async def _go_on(self, job: Job) -> None:
+        """Raise _Cancelled if the job was."""
         mark = keys.job_cancel(job.project, job.id)
-        return await patiently(self.health, STORE, lambda: self.blobs.head(mark)) is not None
+        if await patiently(self.health, STORE, lambda: self.blobs.head(mark)) is not None:
+            raise _Cancelled
+
+    async def _unless_cancelled(self, job: Job, work: Coroutine[Any, Any, T]) -> T:
+        """Return what work that may wait for ever comes to. Raises _Cancelled when the job is cancelled meanwhile."""
+        task = asyncio.create_task(work)
+        try:
+            while not (await asyncio.wait((task,), timeout=self.look_s))[0]:
+                await self._go_on(job)
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.wait((task,))
 
 
 def _cut(several: Sequence[T], portion: int) -> Iterator[Sequence[T]]:

@@ -13,7 +13,7 @@ from pydantic.config import JsonDict
 from inference.answering.predicting import Answered
 from inference.engine.geometry import Found, Size
 from inference.serving.models import Models, ServingModel
-from labelstream.bundle import Manifest
+from labelstream.bundle import Manifest, Thresholds
 from labelstream.classes import ClassSchema
 
 _CORNERS = ("x1", "y1", "x2", "y2")
@@ -51,6 +51,11 @@ _MODELS_EXAMPLE: JsonDict = {
             "image_size": 640,
             "thresholds": {"confidence": 0.25, "iou": 0.45, "max_detections": 300},
             "test": _METRICS_EXAMPLE,
+            "tried": [
+                {"artifact": "openvino-int8-u8", "ms": 13.1, "refused": None},
+                {"artifact": "onnx-fp32", "ms": 23.4, "refused": None},
+                {"artifact": "tensorrt-fp16-sm_90", "ms": None, "refused": "this machine has no GPU"},
+            ],
             "on_probation": False,
             "reverted": None,
         }
@@ -137,6 +142,16 @@ class RevertedAnswer(Answer):
     reason: str
 
 
+class TriedAnswer(Answer):
+    """What became of one artifact of the model's bundle on this machine."""
+
+    artifact: str
+    ms: float | None = Field(
+        None, description="for one image while all cores are busy with others; null: it was not run"
+    )
+    refused: str | None = Field(None, description="why it does not answer, unless it only was slower")
+
+
 class ModelAnswer(Answer):
     """A model in service."""
 
@@ -148,8 +163,9 @@ class ModelAnswer(Answer):
     artifact: str
     backend: str
     image_size: int
-    thresholds: dict[str, float]
+    thresholds: Thresholds
     test: dict[str, object] = Field(description="metrics on the frozen test images")
+    tried: list[TriedAnswer] = Field(description="the artifacts of its bundle, the fastest first")
     on_probation: bool = Field(description="it is new: the model before it takes over again when it fails or is slow")
     reverted: RevertedAnswer | None = Field(None, description="a newer promotion that was tried here and went back")
 
@@ -191,8 +207,9 @@ def describe(models: Models, model: ServingModel) -> ModelAnswer:
         artifact=model.engine.artifact,
         backend=model.engine.backend,
         image_size=manifest.image_size,
-        thresholds=manifest.thresholds.model_dump(),
+        thresholds=manifest.thresholds,
         test=manifest.test.model_dump(mode="json"),
+        tried=[TriedAnswer(artifact=row.artifact, ms=row.ms, refused=row.refused) for row in model.engine.tried],
         on_probation=models.before(manifest.project) is not None,
         reverted=reverted
         and RevertedAnswer(promotion=reverted.number, model=reverted.model, rule=reverted.rule, reason=reverted.reason),

@@ -11,18 +11,19 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from inference.answering.accepting import preferred
 from inference.answering.answers import prediction
 from inference.answering.asking import asked, parameters
 from inference.answering.bodies import at_most
-from inference.answering.forms import FORM_OVERHEAD, FormPart, is_form, read_form
+from inference.answering.forms import FORM_OVERHEAD, FormPart, is_form
 from inference.answering.in_order import in_order
 from inference.answering.lines_contract import BATCH_ANSWER, BATCH_BODY, STREAM_PROBLEMS
 from inference.answering.parts import Parts
 from inference.answering.problems import request_id
 from inference.answering.spool import Spool
-from inference.answering.streaming import NDJSON, Lines, Streamed, as_line, problem_line
+from inference.answering.streaming import NDJSON, Lines, Streamed, as_line, problem_line, receive
 from inference.answering.wishes import Wishes
-from inference.answering.zips import Archive, ZipLimits, is_zip
+from inference.answering.zips import SIGNATURES, Archive, ZipLimits, is_zip
 from inference.engine.geometry import Pixels
 from labelstream.errors import Rejected
 
@@ -56,6 +57,7 @@ def batch_routes(parts: Parts) -> APIRouter:
         with `index` and `file` beside it, or `index`, `file` and `problem`. The last line is a summary; an answer
         without one was cut off.
         """
+        preferred(request.headers.get("accept"), (NDJSON,))
         wishes = asked(request, Wishes)
         parts.enter(request, wishes)
         batch = Batch(parts, request, wishes)
@@ -86,16 +88,8 @@ class Batch:
         form = _Files(spool, limits.max_files) if is_form(self.request) else None
         most = limits.max_batch_bytes + (FORM_OVERHEAD + 1024 * limits.max_files if form else 0)
         check = at_most(most, "batch.too_large", "the batch", "Send fewer files at once.")
-        async with (
-            aclosing(self.parts.bodies.chunks(self.request, check)) as chunks,
-            aclosing(spool.take(chunks)) as kept,
-        ):
-            if form:
-                await read_form(self.request.headers["content-type"], kept, form.open)
-                return form
-            async for chunk in kept:
-                spool.write(chunk)
-        return None
+        await receive(self.request, self.parts.bodies, check, spool, form.open if form else None)
+        return form
 
     async def _lines(self, spool: Spool, form: _Files | None) -> AsyncGenerator[bytes, None]:
         begun = time.perf_counter()
@@ -146,7 +140,7 @@ class Batch:
         limits = self.parts.limits
         limits.check_bytes(item.size_bytes)
         data = item.read()
-        if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        if data.startswith(SIGNATURES):
             raise Rejected("file.archive", "the file is an archive itself", "Send its images, or it alone.")
         return self.parts.decode(data, limits)
 

@@ -6,8 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from tempfile import TemporaryFile
-from typing import BinaryIO
 
 from starlette.requests import Request
 
@@ -134,13 +132,3 @@ class Bodies:
                 async for chunk in chunks:
                     pieces.write(chunk)
             yield pieces.take()
-
-    @asynccontextmanager
-    async def on_disk(self, request: Request, check: Check) -> AsyncIterator[BinaryIO]:
-        """Read the whole body into a file without a name, which ends with its use. Raises Rejected."""
-        with TemporaryFile() as file:
-            async with aclosing(self.chunks(request, check)) as chunks:
-                async for chunk in chunks:
-                    file.write(chunk)
-            file.seek(0)
-            yield file

@@ -9,8 +9,10 @@ import cv2
 import numpy as np
 
 from inference.engine.geometry import Found, Pixels
+from labelstream.errors import Rejected
 
 QUALITY = 92  # of the JPEG
+LONGEST_SIDE = 65_500  # pixels; of what libjpeg writes
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _GOLDEN = 0.618_033_988_75  # its multiples, without their whole part, lie far from each other
 _SMALLEST_SCALE = 0.4  # of the font: below nobody can read it
@@ -20,7 +22,13 @@ Colour = tuple[int, int, int]  # BGR
 
 
 def draw(image: Pixels, found: Found, names: tuple[str, ...]) -> bytes:
-    """Draw into `image`, the most confident on top; return it as a JPEG file."""
+    """Draw into `image`, the most confident on top; return it as a JPEG file. Raises Rejected when none is so large."""
+    if max(image.shape[:2]) > LONGEST_SIDE:
+        raise Rejected(
+            "image.too_long_to_draw",
+            f"the image is {image.shape[1]} × {image.shape[0]} pixels; a JPEG file has {LONGEST_SIDE} a side at most",
+            "Ask for the boxes alone, or send the image in parts.",
+        )
     width = max(1, round(min(image.shape[:2]) / 300))
     scale = max(_SMALLEST_SCALE, min(image.shape[:2]) / 1200)
     for box, score, class_id in reversed(list(zip(found.boxes, found.scores, found.classes, strict=True))):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 
 import cv2
@@ -14,6 +15,7 @@ from labelstream import png
 from labelstream.errors import Rejected
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+_WEBP_ANIMATED = 0x02  # in the flags of its extended header
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags: a decoder allocates whole tiles
 
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # strangers' damaged tags are no news of ours
@@ -37,6 +39,8 @@ def decode(data: bytes, limits: ImageLimits) -> Pixels:
     limits.check_pixels(size.width, size.height)
     if data.startswith(png.SIGNATURE) and not png.is_whole(data):
         raise _damaged("a chunk is longer than the file, or the last one is missing")
+    if _is_animated(data):  # the decoder would put all of it together, in several times the memory
+        raise Rejected("image.animated", "the file holds more than one picture", "Send one picture.")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -52,17 +56,24 @@ def _header(data: bytes) -> Size:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
-            tags = getattr(image, "tag_v2", {})
+            tags = getattr(image, "tag_v2", {})  # read only now, and of whatever type the file says
+            tile_width, tile_length = int(tags.get(_TILE_WIDTH, 0)), int(tags.get(_TILE_LENGTH, 0))
     except UnidentifiedImageError as error:
         raise Rejected(
             "image.unknown_format",
             "the content is not an image of a known format",
             f"Send one of {', '.join(FORMATS)}.",
         ) from error
-    except (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError) as error:
+    except (OSError, EOFError, ValueError, ArithmeticError, SyntaxError, TypeError, LookupError, struct.error) as error:
         # What Pillow's readers raise for headers that contradict themselves.
         raise _damaged(str(error)) from error
-    return Size(max(width, int(tags.get(_TILE_WIDTH, 0))), max(height, int(tags.get(_TILE_LENGTH, 0))))
+    return Size(max(width, tile_width), max(height, tile_length))
+
+
+def _is_animated(data: bytes) -> bool:
+    if data.startswith(png.SIGNATURE):
+        return b"acTL" in png.chunks(data)
+    return data[8:16] == b"WEBPVP8X" and bool(data[20] & _WEBP_ANIMATED)
 
 
 def _damaged(reason: str) -> Rejected:

@@ -150,7 +150,7 @@ def _told(error: RequestValidationError, known: tuple[str, ...]) -> str:
 
 
 def _each(told: dict[str, Any], known: tuple[str, ...]) -> str:
-    name = str(told["loc"][-1])[:100]
+    name = str(told["loc"][-1])[:100] if told["loc"] else "the query"
     if told["type"] != "extra_forbidden":
         return f"{name}: {told['msg']}"
     nearest = difflib.get_close_matches(name, known, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from inference.answering.bodies import Bodies, Check
+from inference.answering.forms import OpenPart, read_form
 from inference.answering.problems import problem_of, request_id
 from inference.answering.spool import Spool
 from inference.answering.workers import Busy
@@ -82,6 +84,16 @@ class Streams:
                 yield spool
             finally:
                 spool.close()
+
+
+async def receive(request: Request, bodies: Bodies, check: Check, spool: Spool, open_part: OpenPart | None) -> None:
+    """Move a request's body to `spool`, or the parts of a form to what `open_part` says. Raises Rejected, NoSpace."""
+    async with aclosing(bodies.chunks(request, check)) as chunks, aclosing(spool.take(chunks)) as kept:
+        if open_part is not None:
+            await read_form(request.headers["content-type"], kept, open_part)
+            return
+        async for chunk in kept:
+            spool.write(chunk)
 
 
 class Streamed(Response):

@@ -7,6 +7,7 @@ import math
 import queue
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from labelstream.errors import Unavailable
 
 T = TypeVar("T")
 
+MOST_RETRY_AFTER_S = 60  # one slow client may make the mean much longer than the next one has to wait
 PATIENT_TURN = 4  # every so many turns at the latest belong to patient work
 _FIRST_GUESS_S = 0.05  # of what a piece of work takes, before one has been measured
 _NEWEST_COUNTS = 0.1  # of the mean
@@ -28,7 +30,7 @@ class Busy(Unavailable):
 
     def __init__(self, reason: str, wait_s: float) -> None:
         super().__init__("a free worker", reason)
-        self.retry_after_s = max(1, math.ceil(wait_s))
+        self.retry_after_s = min(max(1, math.ceil(wait_s)), MOST_RETRY_AFTER_S)
 
 
 class TooShort(Busy):
@@ -53,13 +55,13 @@ class _Job:
 
     work: Callable[[bool], Any]
     deadline: float
-    future: asyncio.Future[Any]
+    future: asyncio.Future[Any] | None  # None: it has ended
 
     def end(self, outcome: Any, error: BaseException | None) -> None:
         """Tell who waits how it ended; in a loop that has ended nobody does."""
-        loop = self.future.get_loop()
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_settle, self.future, outcome, error)
+        future, self.future = self.future, None  # the traceback of an error leads here: a ring would keep the request
+        if future is not None and not (loop := future.get_loop()).is_closed():
+            loop.call_soon_threadsafe(_settle, future, outcome, error)
 
 
 class Workers:
@@ -98,25 +100,21 @@ class Workers:
         patient: wait, however long the queue is; else raise Busy at once when it is full or too slow for the deadline.
         left: returns when the client has gone, and is asked only while the work has to wait. Raises ClientLeft then.
         """
-        job = _Job(work, math.inf if deadline is None else deadline, asyncio.get_running_loop().create_future())
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        job = _Job(work, math.inf if deadline is None else deadline, future)
         with self._lock:
             waits = self._take_place(job, patient=patient)
         self._turns.put(True)
-        watch = asyncio.ensure_future(_watch(left, job.future)) if left is not None and waits else None
+        watch = asyncio.ensure_future(_watch(left, future)) if left is not None and waits else None
         try:
-            outcome: T = await job.future
+            return await future
         except (asyncio.CancelledError, ClientLeft):
             self._give_up(job, patient=patient)
             raise
         finally:
             if watch is not None:
                 watch.cancel()
-        return outcome
-
-    def expected_wait_s(self) -> float:
-        """Return how long one more piece of interactive work would wait, from what is measured."""
-        with self._lock:
-            return self._wait_s()
+            del future  # the traceback of an error leads here: a ring would keep the request until the collector comes
 
     def close(self) -> None:
         """Finish what has begun; tell what waits that it will not be done."""
@@ -198,6 +196,7 @@ class Workers:
         try:
             outcome = job.work(alone)
         except BaseException as error:  # noqa: BLE001  # it is raised where the work is awaited
+            _let_go(error)
             self._done(begun)
             job.end(None, error)
         else:
@@ -209,6 +208,15 @@ class Workers:
         with self._lock:
             self._in_work -= 1
             self._mean_s += _NEWEST_COUNTS * (took - self._mean_s)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Empty the frames that an error came through, which hold images; where it came from stays known."""
+    seen: set[int] = set()  # an error that several images of a batch share may lead to itself
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _settle(future: asyncio.Future[Any], outcome: Any, error: BaseException | None) -> None:

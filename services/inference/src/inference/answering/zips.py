@@ -18,6 +18,7 @@ SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")  # of a file's entry, and of an empt
 DENSE_FROM = 1 << 20  # bytes; smaller entries may be as dense as they like
 _END, _END_64, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _LONGEST_TAIL = 22 + 0xFFFF  # the end's record, and a comment
+_LOCATOR_64_BYTES, _END_64_BYTES = 20, 56
 _DIRECTORY_EACH = 2 << 10  # bytes of the directory for each entry, its name included
 _LOCAL_HEADER = 30
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
@@ -78,22 +79,25 @@ def _judge_end(spool: Spool, limits: ZipLimits) -> None:
     if found < 0 or len(tail) - found < 22:
         raise _damaged("its directory is missing; it may have been cut off")
     count, length = struct.unpack_from("<HI", tail, found + 10)
-    locator = tail.rfind(_LOCATOR_64, 0, found)
-    if locator >= 0 and (told := _end_64(spool, tail, locator)) is not None:
-        count, length = told
+    count, length = _end_64(spool, tail_start + found) or (count, length)
     if count > _most_entries(limits):
         raise _too_many(count, limits)
     if length > _DIRECTORY_EACH * (_most_entries(limits) + 1):
         raise _damaged(f"its directory says that it has {length} bytes for {count} entries")
 
 
-def _end_64(spool: Spool, tail: bytes, locator: int) -> tuple[int, int] | None:
-    """Return how many entries, and how many bytes of directory, the large form of the end tells."""
-    if len(tail) - locator < 20:
+def _end_64(spool: Spool, end: int) -> tuple[int, int] | None:
+    """Return how many entries, and how many bytes of directory, the large form of the end tells; None: there is none.
+
+    zipfile reads the record that lies right before the locator, wherever the locator says that it is: they must agree.
+    """
+    locator = spool.read(max(end - _LOCATOR_64_BYTES, 0), _LOCATOR_64_BYTES)
+    if not locator.startswith(_LOCATOR_64):
         return None
-    (offset,) = struct.unpack_from("<Q", tail, locator + 8)
-    record = spool.read(offset, 56) if offset < spool.size_bytes else b""
-    if len(record) < 56 or not record.startswith(_END_64):
+    at = end - _LOCATOR_64_BYTES - _END_64_BYTES
+    record = spool.read(max(at, 0), _END_64_BYTES)
+    (told,) = struct.unpack_from("<Q", locator, 8)
+    if told != at or not record.startswith(_END_64):
         raise _damaged("the large form of its end is not where it says")
     count, length = struct.unpack_from("<QQ", record, 32)
     return count, length

@@ -88,6 +88,8 @@ class Batcher:
     def _answer(self, batch: Sequence[_Ask]) -> None:
         try:
             answers = self._run(self._stacked(batch))
+            if len(answers) < len(batch):  # somebody would wait for ever
+                raise RuntimeError(f"the network answered {len(answers)} of {len(batch)} images")
         except Exception as error:  # noqa: BLE001  # whoever asked hears of it; the next batch may go well
             for ask in batch:
                 ask.answer.set_exception(error)

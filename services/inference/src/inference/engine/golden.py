@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from inference.engine.contract import Engine
 from inference.engine.detecting import detect
-from inference.engine.geometry import Floats, Found, ImageLimits, Size
+from inference.engine.geometry import Floats, Found, ImageLimits, Pixels, Size
+from inference.engine.outputs import NoNumber
 from inference.serving.ports import Decode
 from labelstream.bundle import Artifact, GoldenSet, Manifest, Thresholds
 from labelstream.errors import Rejected
@@ -23,24 +24,34 @@ def check_golden(engine: Engine, manifest: Manifest, artifact: Artifact, golden:
     The answers are those of the trained weights: a format may differ by its limits, and this machine by what the
     set allows on top.
     """
-    thresholds, limits, side = manifest.thresholds, artifact.limits, manifest.image_size
     if not golden.images:
         raise Rejected("model.no_golden_images", "the bundle has no golden images", "Export the model again.")
     for number, image in enumerate(golden.images):
-        detected = detect(engine, decode(image.image, TRUSTED), thresholds)
-        expected = _expected(image.boxes, detected.image)
-        problem = differs(
-            expected,
-            detected.found,
-            _widened(golden, limits, max(detected.image.width, detected.image.height) / side),
-            thresholds,
-        )
+        problem = _problem(engine, decode(image.image, TRUSTED), image.boxes, manifest, artifact, golden)
         if problem:
             raise Rejected(
                 "model.golden_differs",
                 f"{engine.artifact} on {engine.backend}: golden image {number}: {problem}",
                 "This machine computes other answers than the exporter's; compare library versions and processors.",
             )
+
+
+def _problem(
+    engine: Engine,
+    image: Pixels,
+    boxes: tuple[Box, ...],
+    manifest: Manifest,
+    artifact: Artifact,
+    golden: GoldenSet,
+) -> str | None:
+    """Say how the answer to one image differs from `boxes`, or None."""
+    try:
+        detected = detect(engine, image, manifest.thresholds)
+    except NoNumber as error:
+        return str(error)
+    size = detected.image
+    allowed = _widened(golden, artifact.limits, max(size.width, size.height) / manifest.image_size)
+    return differs(_expected(boxes, size), detected.found, allowed, manifest.thresholds)
 
 
 def _widened(golden: GoldenSet, limits: AgreementLimits | None, scale: float) -> GoldenSet:

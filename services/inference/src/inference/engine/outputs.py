@@ -19,10 +19,14 @@ RAW, RAW_SPLIT, SUPPRESSED = "raw-yolo", "raw-yolo-split", "boxes-score-class"
 Read = Callable[[Floats, Letterbox, Thresholds], Found]
 
 
+class NoNumber(ArithmeticError):
+    """A score is not a number: it would compare as below every threshold, and nobody would hear of it."""
+
+
 def from_raw(raw: Floats, letterbox: Letterbox, thresholds: Thresholds) -> Found:
     """Read (4 + classes, candidates): centre, size and scores; suppress overlaps within each class."""
     scores = raw[4:].max(axis=0)  # (candidates,): the fastest way, of those that were timed
-    kept = np.flatnonzero(scores > thresholds.confidence)
+    kept = np.flatnonzero(_above(scores, thresholds))
     of_each, scores = raw[:, kept], scores[kept]  # (4 + classes, n), (n,)
     classes = of_each[4:].argmax(axis=0)
     if len(kept) > MOST_CANDIDATES:
@@ -35,7 +39,7 @@ def from_raw(raw: Floats, letterbox: Letterbox, thresholds: Thresholds) -> Found
 
 def from_suppressed(rows: Floats, letterbox: Letterbox, thresholds: Thresholds) -> Found:
     """Read (n, 6): corners, score, class of what a graph left; thresholds can only take more of it away."""
-    rows = rows[rows[:, 4] > thresholds.confidence]
+    rows = rows[_above(rows[:, 4], thresholds)]
     boxes, scores, classes = rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)
     return _suppressed(boxes, boxes[:, 2:] - boxes[:, :2], scores, classes, letterbox, thresholds)
 
@@ -53,6 +57,14 @@ def suppress(
     suppress: Any = cv2.dnn.NMSBoxesBatched
     picked = suppress(rectangles.astype(np.float64), scores, classes.astype(np.int32), 0.0, thresholds.iou)
     return np.asarray(picked, np.int64).ravel()[: thresholds.max_detections]
+
+
+def _above(scores: Floats, thresholds: Thresholds) -> npt.NDArray[np.bool_]:
+    """Say of each score (n,) whether it counts. Raises NoNumber."""
+    if np.isnan(scores).any():
+        raise NoNumber("a score is not a number")
+    above: npt.NDArray[np.bool_] = scores > thresholds.confidence
+    return above
 
 
 def _suppressed(

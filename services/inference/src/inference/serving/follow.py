@@ -50,10 +50,10 @@ class Follower:
 
     async def run(self) -> None:
         """Restore what was served before, then follow until cancelled."""
-        for project in self._desks:
-            self._bury(project)
-            await self._restore(project)
         try:
+            for project in self._desks:
+                self._bury(project)
+                await self._restore(project)
             async with asyncio.TaskGroup() as tasks:
                 for project, desk in self._desks.items():
                     tasks.create_task(self._activate(project, desk, tasks))
@@ -71,8 +71,8 @@ class Follower:
 
     async def _see_through(self, project: str, *, restored: bool = False) -> None:
         """Wait for the end of a probation."""
-        if restored:
-            await self._activator.restore_behind(project)
+        if restored and not await self._activator.restore_behind(project):
+            return
         self._standing.tell()
         reverted = await self._activator.see_through(project)
         if reverted is not None:
@@ -93,6 +93,9 @@ class Follower:
             activated = await self._activator.restore(project)
         except Rejected as error:
             self._standing.refused(project, error.rule, error.reason)
+            return
+        except Unavailable as error:
+            self._standing.awaits(project, str(error))
             return
         if activated is None:
             self._standing.awaits(project, "no promotion has been heard yet")
@@ -170,7 +173,7 @@ class Follower:
         except Rejected as error:
             self._refuse(heard, error)
             return False
-        await asyncio.to_thread(self._activator.believe, statement)
+        await self._activator.believe(statement)
         went_back = await asyncio.to_thread(self._activator.went_back, statement)
         if not went_back and not self._activator.serves(statement):
             self._desks[project].put(Order(heard, statement))

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from inference.metrics import PROBATION
+from inference.serving.keeping import Keeping
 from inference.serving.loading import Loader
 from inference.serving.models import Models, Reverted, ServingModel
 from inference.serving.ports import Deliveries, Highest, Shelf
 from inference.serving.probation import DIED, Probation
 from labelstream.classes import ClassSchema
-from labelstream.errors import Rejected
+from labelstream.errors import Rejected, Unavailable
 from labelstream.events.model import ModelPromoted
 from labelstream.events.serving import ModelActivated, ModelActivationFailed, ModelReverted
 from labelstream.protection.promotions import PromotionStatement, check_promotion
@@ -37,9 +39,9 @@ class Activator:
     loader: Loader
     deliveries: Deliveries
     probation: Probation
+    keeping: Keeping
     replica: str
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # to the shelf
 
     def check(self, project: str, promotion: ModelPromoted) -> PromotionStatement:
         """Return what was signed; nothing is believed that is not in it. Raises Rejected.
@@ -68,9 +70,10 @@ class Activator:
             )
         return statement
 
-    def believe(self, statement: PromotionStatement) -> None:
+    async def believe(self, statement: PromotionStatement) -> None:
         """Remember that no lower number may come any more."""
-        self.shelf.remember(statement.project, Highest(statement.number, statement.model))
+        highest = Highest(statement.number, statement.model)
+        await self.keeping.write(partial(self.shelf.remember, statement.project, highest))
 
     def serves(self, statement: PromotionStatement) -> bool:
         """Say whether this very promotion is in service."""
@@ -91,29 +94,27 @@ class Activator:
             directory = await self.deliveries.fetch(statement, promotion)
             current = self.models.current(project)
             model = await self._load(directory, statement, current.manifest.class_schema if current else None)
-        except Rejected:
+        except (Rejected, Unavailable):  # a part of it may fill the disk
             await asyncio.to_thread(self.shelf.discard, project, number)
             raise
         self.models.swap(model, on_probation=self.probation.is_held)
         self.probation.begin(model)
         behind = self.models.before(project)
-        async with self._writing:
-            await asyncio.to_thread(self.shelf.serve, project, promotion, behind.promotion if behind else None)
+        await self.keeping.write(partial(self.shelf.serve, project, promotion, behind.promotion if behind else None))
         return self._activated(model, time.monotonic() - begun)
 
     async def see_through(self, project: str) -> ModelReverted | None:
-        """Wait for the end of the probation of the model in service; return what is said when it went back."""
-        model = self.models.current(project)
-        if model is None or self.models.before(project) is None:
+        """Wait for the end of a probation that has begun; return what is said when the model went back."""
+        model = self.probation.on_trial(project)
+        if model is None:
             return None
         with PROBATION.labels(project).track_inprogress():
             verdict = await self.probation.sit(model)
-        async with self._writing:
-            if verdict is None:
-                await asyncio.to_thread(self.shelf.settle, project, model.promotion)
-                return None
-            reverted = Reverted(model.promotion, model.manifest.model, *verdict)
-            await asyncio.to_thread(self.shelf.revert, project, reverted)
+        if verdict is None:
+            await self.keeping.write(partial(self.shelf.settle, project, model.promotion))
+            return None
+        reverted = Reverted(model.promotion, model.manifest.model, *verdict)
+        await self.keeping.write(partial(self.shelf.revert, project, reverted))
         serving = self.models.current(project)
         return self._reverted(reverted, serving.manifest.model, serving.promotion) if serving else None
 
@@ -122,21 +123,28 @@ class Activator:
         behind, promotion = self.shelf.behind(project), self.shelf.serving(project)
         if behind is None or promotion is None:
             return None
-        deaths = behind.deaths + 1
-        self.shelf.note_deaths(project, deaths)
-        if deaths < MOST_DEATHS:
-            return None
+        deaths = behind.starts
         reason = f"the service died {deaths} times in its first minutes"
         reverted = Reverted(promotion.number, promotion.model, DIED, reason)
-        self.shelf.revert(project, reverted)
+        try:
+            if deaths < MOST_DEATHS:
+                self.shelf.note_starts(project, behind.starts + 1)
+                return None
+            self.shelf.revert(project, reverted)
+        except Unavailable as error:  # as good as not counted: what lies there is served all the same
+            log.warning("probation.not_counted", project=project, reason=str(error))
+            return None
         return self._reverted(reverted, behind.before.model, behind.before.number)
 
     def rest(self, project: str) -> None:
         """Take note that the service was told to stop: the next start tells nothing of the model."""
-        self.shelf.note_deaths(project, 0)
+        try:
+            self.shelf.note_starts(project, 0)
+        except Unavailable as error:  # this start counts as one that ended in a death
+            log.warning("probation.not_counted", project=project, reason=str(error))
 
     async def restore(self, project: str) -> ModelActivated | None:
-        """Serve what this replica served before it was restarted; no network is needed. Raises Rejected."""
+        """Serve what this replica served before a restart; no network is needed. Raises Rejected, Unavailable."""
         promotion, behind = self.shelf.serving(project), self.shelf.behind(project)
         if promotion is None:
             return None
@@ -144,10 +152,10 @@ class Activator:
         try:
             model = await self._open(project, promotion)
         except Rejected:
-            self.shelf.discard(project, promotion.number)
             if behind is None:
+                self.shelf.discard(project, promotion.number)
                 raise
-            self.shelf.serve(project, behind.before)
+            self.shelf.serve(project, behind.before)  # removes the other
             return await self.restore(project)
         self.models.swap(model)
         reverted = self.shelf.reverted(project)
@@ -155,22 +163,26 @@ class Activator:
             self.models.remember(project, reverted)
         return self._activated(model, time.monotonic() - begun)
 
-    async def restore_behind(self, project: str) -> None:
-        """Go on with a probation that a restart interrupted, from its beginning."""
+    async def restore_behind(self, project: str) -> bool:
+        """Go on with a probation that a restart interrupted, from its beginning; say whether there is one."""
         current, behind = self.models.current(project), self.shelf.behind(project)
         if current is None or behind is None:
-            return
+            return False
+        if not self.probation.is_held:
+            await self.keeping.write(partial(self.shelf.settle, project, current.promotion))
+            return False
         try:
             before = await self._open(project, behind.before)
         except Rejected as error:  # what serves was proved as well as any
             log.warning("probation.ended", project=project, rule=error.rule, reason=error.reason)
-            await asyncio.to_thread(self.shelf.settle, project, current.promotion)
-            return
-        if self.models.current(project) is current and self.probation.is_held:
-            self.models.stand_behind(before)
-            self.probation.begin(current)
-        else:
-            before.engine.close()
+            await self.keeping.write(partial(self.shelf.settle, project, current.promotion))
+            return False
+        if self.models.current(project) is not current:
+            await asyncio.to_thread(before.engine.close)
+            return False
+        self.models.stand_behind(before)
+        self.probation.begin(current)
+        return True
 
     async def _open(self, project: str, promotion: ModelPromoted) -> ServingModel:
         """Open what lies on the shelf. Raises Rejected."""

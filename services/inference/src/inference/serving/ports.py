@@ -89,11 +89,14 @@ class Behind(Value):
 
     number: int  # the promotion on probation
     before: ModelPromoted  # the one that serves again when it goes back
-    deaths: int  # of the service, other than when it was told to stop
+    starts: int  # of the service with it, since the service was told to stop the last time
 
 
 class Shelf(Protocol):
-    """What outlives a restart: the sealed bundle in service, its grant, and how far promotions have come."""
+    """What outlives a restart: the sealed bundle in service, its grant, and how far promotions have come.
+
+    Whatever writes raises Unavailable while it can't, as on a full disk.
+    """
 
     def highest(self, project: str) -> Highest:
         """Return the highest promotion that was believed; number 0 when there was none."""
@@ -131,8 +134,8 @@ class Shelf(Protocol):
         """Return what stands behind the promotion in service, while that is on probation."""
         ...
 
-    def note_deaths(self, project: str, deaths: int) -> None:
-        """Remember how often the service died since the promotion in service is on probation."""
+    def note_starts(self, project: str, starts: int) -> None:
+        """Remember how often the service was started with the promotion that is on probation."""
         ...
 
     def settle(self, project: str, number: int) -> None:

@@ -116,6 +116,11 @@ class Probation:
         if self._models.before(project) is not None:
             self._trials[project] = _Trial(model)
 
+    def on_trial(self, project: str) -> ServingModel | None:
+        """Return the model whose probation has no end yet that anybody was told of; it may have gone back already."""
+        trial = self._trials.get(project)
+        return trial.model if trial else None
+
     def answered(self, model: ServingModel, detected: Detected, *, usual: bool) -> None:  # noqa: ARG002
         """Note an answer, and when there is reason to doubt the model's pace, have it looked at."""
         self._paces.setdefault(model, Pace()).take(detected)

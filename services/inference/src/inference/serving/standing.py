@@ -95,6 +95,10 @@ class Standing:
         """Say that promotions can't be heard; None when they can again."""
         self.health.degraded(MODEL_EVENTS, reason)
 
+    def unkept(self, reason: str | None) -> None:
+        """Say that the disk does not take what a restart needs; None when it does again."""
+        self.health.degraded("disk", reason)
+
     def unheard(self, reason: str | None) -> None:
         """Say that nobody hears what this replica says; None when they do again."""
         self.health.degraded(SERVING_EVENTS, reason)

@@ -23,6 +23,7 @@ CODECS = frozenset(
     )
 )
 _HIDDEN_FRAMES = frozenset({"vp8"})  # packets that show nothing: they can't be counted as frames
+_WITHOUT_INDEX = frozenset({"mpegts", "mpeg"})
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 _AT_ONCE = 1 << 20  # bytes that are read
 _SHORT_BY = 1.0  # seconds (and 2 %) that a whole video may be shorter than it says
@@ -45,9 +46,15 @@ class Index:
 class Video:
     """An opened video."""
 
+    file: BinaryIO
     container: InputContainer
     stream: VideoStream
     unit_s: Fraction
+
+    @property
+    def finds_places(self) -> bool:
+        """Say whether a seek finds the frames of a place: streams made for broadcasting have no index of them."""
+        return self.container.format.name not in _WITHOUT_INDEX
 
     def seconds(self, index: Index, time: int) -> float:
         """Return when something is shown, from the first frame on."""
@@ -78,7 +85,7 @@ def open_video(file: BinaryIO, order: Order) -> Video:
     check_pixels(context.width, context.height, order)
     context.thread_count = 1
     context.options = {"max_pixels": str(order.most_pixels)}  # a frame may be larger than the container says
-    return Video(container, stream, stream.time_base or Fraction(1, 90_000))
+    return Video(file, container, stream, stream.time_base or Fraction(1, 90_000))
 
 
 def look_through(video: Video, order: Order, alive: Callable[[], None]) -> Index:

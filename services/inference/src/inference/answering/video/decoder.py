@@ -89,7 +89,7 @@ class Decoder:
             self.process.kill()
         assert self.process.stdin is not None  # noqa: S101  # it was started with a pipe
         self.process.stdin.close()
-        await self.process.wait()
+        await self.process.communicate()  # what it said last is read off: its end is not seen before that of its pipe
 
     async def _heard(self) -> Message:
         assert self.process.stdout is not None  # noqa: S101  # it was started with a pipe

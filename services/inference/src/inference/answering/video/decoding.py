@@ -10,7 +10,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from inference.answering.video.container import Video, check_pixels, damaged, look_through
+from inference.answering.video.container import Video, check_pixels, damaged, look_through, open_video
 from inference.answering.video.order import Order
 from labelstream.errors import Rejected
 
@@ -103,10 +103,14 @@ class Decoding:
         return self._index.times[0] + (int(exact) if exact == int(exact) else int(exact) + 1)
 
     def _begin(self) -> None:
+        """Go back to where the part begins, or to the very beginning."""
         video, index = self._video, self._index
-        start = index.times[self._numbers.start] if index.times else (video.stream.start_time or 0)
+        if not (index.times and self._numbers.start and video.finds_places):
+            video.container.close()
+            self._video = open_video(video.file, self._order)
+            return
         try:
-            video.container.seek(start, stream=video.stream)
+            video.container.seek(index.times[self._numbers.start], stream=video.stream)
         except av.error.FFmpegError as error:
             raise damaged(f"its start is not found again: {error.strerror}") from error
 

@@ -14,13 +14,13 @@ from inference.answering.accepting import preferred
 from inference.answering.answers import prediction
 from inference.answering.asking import asked, parameters
 from inference.answering.bodies import at_most
-from inference.answering.forms import FORM_OVERHEAD, FormPart, Sink, is_form, malformed, read_form
+from inference.answering.forms import FORM_OVERHEAD, FormPart, Sink, is_form, malformed
 from inference.answering.in_order import in_order
 from inference.answering.lines_contract import STREAM_PROBLEMS, VIDEO_ANSWER, VIDEO_BODY
 from inference.answering.parts import Parts
 from inference.answering.problems import request_id
 from inference.answering.spool import Spool
-from inference.answering.streaming import NDJSON, Lines, Streamed, as_line, problem_line
+from inference.answering.streaming import NDJSON, Lines, Streamed, as_line, problem_line, receive
 from inference.answering.video.asked import VideoWishes
 from inference.answering.video.decoder import Decoder, Frame, decoding
 from inference.answering.video.lines import EVENTS, as_events
@@ -89,15 +89,7 @@ class Watching:
         form = is_form(self.request)
         most = limits.max_video_bytes + (FORM_OVERHEAD if form else 0)
         check = at_most(most, "video.too_large", "the video", "Send it smaller, compressed more, or in parts.")
-        async with (
-            aclosing(self.parts.bodies.chunks(self.request, check)) as chunks,
-            aclosing(spool.take(chunks)) as kept,
-        ):
-            if form:
-                await read_form(self.request.headers["content-type"], kept, _OnlyFile(spool).open)
-                return
-            async for chunk in kept:
-                spool.write(chunk)
+        await receive(self.request, self.parts.bodies, check, spool, _OnlyFile(spool).open if form else None)
 
     async def _told(self, spool: Spool) -> AsyncGenerator[dict[str, Any], None]:
         begun, count = time.perf_counter(), _Count()

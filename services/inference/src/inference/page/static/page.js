@@ -72,7 +72,10 @@ async function answer(item) {
   if (item === state.shown) render();
   try {
     item.answer = await predict(item.file, { ...wishes(FLOOR), max_detections: MOST });
-    item.picture ??= blank(item.answer.image); // a format that the service reads and this browser does not
+    if (!item.picture) { // a format that the service reads and this browser does not
+      item.unseen = true;
+      item.picture = blank(item.answer.image);
+    }
   } catch (problem) {
     item.problem = problem;
     if ([401, 403].includes(problem.status)) askForKey(problem);
@@ -127,7 +130,8 @@ function render() {
     return;
   }
   const tiles = element("tiled").checked ? ", with tiles" : "";
-  element("summary").textContent = `${visible().length} of ${answered.detections.length} finds in ${state.shown.name} (${answered.image.width} × ${answered.image.height}${tiles})`;
+  const unseen = state.shown.unseen ? "; this browser can't show the image itself" : "";
+  element("summary").textContent = `${visible().length} of ${answered.detections.length} finds in ${state.shown.name} (${answered.image.width} × ${answered.image.height}${tiles})${unseen}`;
   times(answered.timings_ms);
   element("curl").textContent = shell();
 }
@@ -213,6 +217,7 @@ function strip() {
   element("strip").replaceChildren(...state.items.map((item) => {
     item.url ??= URL.createObjectURL(item.file);
     const image = Object.assign(document.createElement("img"), { src: item.url, alt: item.name });
+    image.addEventListener("error", () => image.replaceWith(text("", item.name)));
     const count = item.answer?.detections.filter((each) => each.confidence >= confidence()).length;
     const button = Object.assign(document.createElement("button"), { type: "button", title: item.name });
     button.append(image, text("", item.problem ? "!" : count ?? "…"));

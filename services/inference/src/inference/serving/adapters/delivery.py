@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference.serving.adapters.shelf import on_disk
 from inference.serving.loading import Loader
 from inference.serving.ports import Grants, Shelf
 from labelstream.blobs.ports import Blobs
@@ -41,6 +42,7 @@ class Delivery:
         sealed = await self.grants.fetch(project, model)
         grant = await asyncio.to_thread(self.loader.open_grant, sealed, model=model, project=project)
         directory = await asyncio.to_thread(self.shelf.place, project, statement.number)
-        await assemble(self.models, content, grant.small_parts, directory)
+        with on_disk():
+            await assemble(self.models, content, grant.small_parts, directory)
         await asyncio.to_thread(self.shelf.put_grant, project, statement.number, sealed)
         return directory

@@ -2,7 +2,7 @@
 
     <project>/highest.json         number and model of the highest promotion that was believed
     <project>/serving.json         the promotion in service
-    <project>/probation.json       while it is on probation: the promotion behind it, and how often the service died
+    <project>/probation.json       while it is on probation: the promotion behind it, and how often the service started
     <project>/reverted.json        the last promotion that was tried and went back
     <project>/<number>/bundle/     the signed directory: manifest, signature, whole sealed files
     <project>/<number>/grant.age   this device's grant
@@ -15,6 +15,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +24,20 @@ from pydantic import ValidationError
 
 from inference.serving.models import Reverted
 from inference.serving.ports import Behind, Highest
+from labelstream.errors import Unavailable
 from labelstream.events.model import ModelPromoted
 
 _GRANT, _BUNDLE = "grant.age", "bundle"
 _HIGHEST, _SERVING, _PROBATION, _REVERTED = "highest.json", "serving.json", "probation.json", "reverted.json"
+
+
+@contextmanager
+def on_disk() -> Iterator[None]:
+    """Raise Unavailable for what the disk refuses: a full one may have room later."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable("disk", error.strerror or str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -39,10 +51,12 @@ class DiskShelf:
         path = self.root / project / _HIGHEST
         return Highest(**json.loads(path.read_bytes())) if path.exists() else Highest(0, "")
 
+    @on_disk()
     def remember(self, project: str, highest: Highest) -> None:
         """Never believe a lower number again."""
         _write(self.root / project / _HIGHEST, json.dumps(highest._asdict()).encode())
 
+    @on_disk()
     def place(self, project: str, number: int) -> Path:
         """Return an empty directory to put the sealed files of promotion `number` into."""
         self.discard(project, number)
@@ -54,6 +68,7 @@ class DiskShelf:
         """Return where the signed directory of promotion `number` lies."""
         return self.root / project / str(number) / _BUNDLE
 
+    @on_disk()
     def put_grant(self, project: str, number: int, grant: bytes) -> None:
         """Keep this device's grant of the model of promotion `number`."""
         _write(self.root / project / str(number) / _GRANT, grant)
@@ -62,15 +77,16 @@ class DiskShelf:
         """Return this device's grant of the model of promotion `number`."""
         return (self.root / project / str(number) / _GRANT).read_bytes()
 
+    @on_disk()
     def serve(self, project: str, promotion: ModelPromoted, behind: int | None = None) -> None:
         """Keep `promotion` as the one in service, and while it is on probation the one `behind` it; remove the rest."""
         folder = self.root / project
         before = next((each for each in self._known(project) if each.number == behind), None)
+        if before is not None:  # first: it counts only once `promotion` is the one in service
+            self._put_behind(project, Behind(number=promotion.number, before=before, starts=1))
+        _write(folder / _SERVING, promotion.model_dump_json().encode())
         if before is None:
             (folder / _PROBATION).unlink(missing_ok=True)
-        else:  # first: it counts only once `promotion` is the one in service
-            self._put_behind(project, Behind(number=promotion.number, before=before, deaths=0))
-        _write(folder / _SERVING, promotion.model_dump_json().encode())
         self._keep(project, {promotion.number, before.number if before else promotion.number})
 
     def serving(self, project: str) -> ModelPromoted | None:
@@ -91,12 +107,14 @@ class DiskShelf:
         is_its = serving is not None and serving.number == behind.number
         return behind if is_its and self._holds(project, behind.before.number) else None
 
-    def note_deaths(self, project: str, deaths: int) -> None:
-        """Remember how often the service died since the promotion in service is on probation."""
+    @on_disk()
+    def note_starts(self, project: str, starts: int) -> None:
+        """Remember how often the service was started with the promotion that is on probation."""
         behind = self.behind(project)
-        if behind is not None and behind.deaths != deaths:
-            self._put_behind(project, behind.model_copy(update={"deaths": deaths}))
+        if behind is not None and behind.starts != starts:
+            self._put_behind(project, behind.model_copy(update={"starts": starts}))
 
+    @on_disk()
     def settle(self, project: str, number: int) -> None:
         """Keep nothing behind promotion `number` any more, if it is the one in service."""
         serving = self.serving(project)
@@ -106,6 +124,7 @@ class DiskShelf:
             if behind is not None:
                 self.discard(project, behind.before.number)
 
+    @on_disk()
     def revert(self, project: str, reverted: Reverted) -> None:
         """Keep the promotion behind `reverted` as the one in service, if that is in service; remember why."""
         behind = self.behind(project)
@@ -120,7 +139,7 @@ class DiskShelf:
         """Return the last promotion that was tried and went back."""
         try:
             return Reverted(**json.loads((self.root / project / _REVERTED).read_bytes()))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError, TypeError):  # a file of another version is as good as none
             return None
 
     def discard(self, project: str, number: int) -> None:

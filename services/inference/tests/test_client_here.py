@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,21 @@ import pytest
 
 from labelstream.client import AsyncClient, Client, Refused
 
+from .serving import served
 
-async def test_the_client_understands_the_service(inference: Any, draw: Any, red_picture: bytes) -> None:
-    async with inference() as (url, _), AsyncClient(url) as client:
+
+@asynccontextmanager
+async def serving(world: Any) -> AsyncIterator[str]:
+    """The address of an inference service with the model `m1`."""
+    await world.promote("m1", 1)
+    async with world.replica() as client:
+        await world.until(lambda: world.health.is_ready)
+        async with served(client._transport.app) as url:
+            yield url
+
+
+async def test_the_client_understands_the_service(world: Any, red_picture: bytes) -> None:
+    async with serving(world) as url, AsyncClient(url) as client:
         found = await client.predict(red_picture, confidence=0.5, deadline_s=30)
         (red,) = found.detections
         assert (found.model, red.name, found.width, red.box.x1) == ("m1", "red", 64, pytest.approx(32, abs=1))
@@ -34,7 +48,7 @@ async def test_the_client_understands_the_service(inference: Any, draw: Any, red
         assert (await client.schema()).classes == ("red", "blue")
 
 
-async def test_many_images_and_a_video_are_answered(inference: Any, draw: Any, tmp_path: Path) -> None:
+async def test_many_images_and_a_video_are_answered(world: Any, draw: Any, tmp_path: Path) -> None:
     film = tmp_path / "film.mp4"
     writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"mp4v"), 10, (64, 64))
     for column in range(8):
@@ -47,7 +61,7 @@ async def test_many_images_and_a_video_are_answered(inference: Any, draw: Any, t
             many = list(client.predict_many([draw((0, 0, (0, 0, 255))), b"no image", draw()]))
             return many, list(client.video(film, every=3))
 
-    async with inference() as (url, _):
+    async with serving(world) as url:
         many, frames = await asyncio.to_thread(ask, url)
     by_index = {one.index: one for one in many}
     assert len(by_index[0].result().detections) == 1

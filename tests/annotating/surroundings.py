@@ -1,19 +1,16 @@
-"""What stands around the worker in its tests: ingest and the worker as processes, and an inference service."""
+"""What stands around the worker: ingest and the worker as processes, on a broker and a store that all tests share."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
-import uvicorn
 
 from labelstream import keys
 from labelstream.annotating import (
@@ -27,7 +24,7 @@ from labelstream.annotating import (
 )
 from labelstream.blobs.leases import Leases
 from labelstream.blobs.s3 import S3Blobs
-from labelstream.events.annotation import AnnotationSettled
+from labelstream.events.annotation import AnnotationSettled, Outcome
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.events.envelope import Envelope
 from labelstream.jobs.desk import Desk
@@ -47,59 +44,16 @@ LEASE_S = 3
 
 
 @dataclass
-class Watched:
-    """An ASGI application that counts what it is asked, and may be told to do something about it."""
-
-    app: Any
-    asked: Counter[str] = field(default_factory=Counter)
-    before: Callable[[int], Any] | None = None  # is told how many predictions were asked for
-    heard: asyncio.Event = field(default_factory=asyncio.Event)  # anything at all
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        path = scope.get("path", "")
-        self.asked[path] += 1
-        self.heard.set()
-        if path == "/v1/predict" and self.before is not None:
-            await self.before(self.asked[path])
-        await self.app(scope, receive, send)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Return once it is true."""
-    while not true():  # noqa: ASYNC110  # uvicorn has no event for it
-        await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
-    """Serve an application in this loop, on a free port."""
-    (port,) = choose(1)
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="off"))
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # the test's own stay
-    task = asyncio.create_task(server.serve())
-    await until(lambda: server.started)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        await task
-
-
-@dataclass
-class Surroundings:
-    """A broker, a store, and programs on them."""
+class Programs:
+    """Programs of ours on a broker and a store."""
 
     folder: Path
     broker: BrokerSettings
     store: StoreSettings
-    health: Health = field(default_factory=Health)
     children: list[tuple[str, Child]] = field(default_factory=list)
 
-    async def open(self) -> None:
-        """Connect, and start ingest."""
-        self.data = S3Blobs(self.store, self.store.data_bucket, self.health)
-        self.incoming = S3Blobs(self.store, self.store.incoming_bucket, self.health)
-        self.queue = RabbitJobQueue(self.broker, self.health, "test")
+    def ingest(self) -> None:
+        """Start annotation-ingest."""
         schema = self.folder / "cells.json"
         schema.write_text(json.dumps(SCHEMA))
         inputs = [
@@ -108,15 +62,6 @@ class Surroundings:
         ]
         self.start("annotation_ingest", INGEST__INPUTS=json.dumps(inputs), INGEST__PRODUCER_HASH_KEY="k" * 16,
                    INGEST__DECODERS="1")  # fmt: skip
-        await patiently(self.health, "schema", lambda: recorded_schema(self.data, "default"))
-
-    async def close(self) -> None:
-        """Stop everything."""
-        for name in [name for name, _ in self.children]:
-            self.stop(name)
-        await self.data.close()
-        await self.incoming.close()
-        await self.queue.close()
 
     def start(self, *module: str, **told: str) -> None:
         """Start a program of ours."""
@@ -159,18 +104,48 @@ class Surroundings:
         end(process)
         process.wait(30)
 
-    def log(self, name: str) -> str:
-        """What a program said."""
-        return (self.folder / f"{name}.log").read_text()
+    def stop_all(self) -> None:
+        """Let every program end."""
+        for name in [name for name, _ in self.children]:
+            self.stop(name)
 
-    async def ask(self, images: list[bytes], **more: Any) -> AnnotateRequest:
-        """Bring images into the store, and ask for them."""
+
+@dataclass
+class Surroundings(Programs):
+    """What one test sees of them: its own images, jobs, messages and receipts."""
+
+    health: Health = field(default_factory=Health)
+
+    async def open(self) -> None:
+        """Connect, once ingest is there."""
+        self.data = S3Blobs(self.store, self.store.data_bucket, self.health)
+        self.incoming = S3Blobs(self.store, self.store.incoming_bucket, self.health)
+        self.queue = RabbitJobQueue(self.broker, self.health, "test")
+        await patiently(self.health, "schema", lambda: recorded_schema(self.data, "default"))
+        self.earlier = await self._messages()
+
+    async def close(self) -> None:
+        """Stop what was started."""
+        self.stop_all()
+        await self.data.close()
+        await self.incoming.close()
+        await self.queue.close()
+
+    async def stored(self, images: Sequence[bytes]) -> list[StoredImage]:
+        """Bring images into the store, as the command does."""
         keeping = ByReference(self.incoming, f"{stream_of('default')}/", self.health)
-        stored = [
+        return [
             StoredImage(bucket="incoming", key=(await keeping.put(image)).key, file=f"{number}.png")
             for number, image in enumerate(images)
         ]
-        listed = await put_images(self.data, "default", ImageList(images=tuple(stored)))
+
+    def in_data(self, key: str) -> StoredImage:
+        """Return an image of the data bucket."""
+        return StoredImage(bucket="data", key=key, file=key)
+
+    async def ask(self, images: Sequence[StoredImage], **more: Any) -> AnnotateRequest:
+        """Ask for images."""
+        listed = await put_images(self.data, "default", ImageList(images=tuple(images)))
         request = AnnotateRequest(project="default", images=listed, count=len(images), source="test", **more)
         await ask_to_annotate(self.data, self.queue, request)
         return request
@@ -196,24 +171,29 @@ class Surroundings:
             standing = await desk.standing("default", request.id)
         return standing.failure.rule
 
-    async def receipts(self, count: int, of: str = stream_of("default")) -> list[AnnotationSettled]:
-        """Return the receipts of one input's messages, once there are so many."""
+    async def receipts(self) -> list[Outcome]:
+        """Return what became of this test's proposals, in the order of their messages, once all have receipts."""
+        last = self.earlier + await self.messages() - 1
         broker = RabbitBroker(self.broker, self.health, "test")
         reader = broker.reader(ANNOTATION_EVENTS, "first")
-        found: list[AnnotationSettled] = []
+        found: dict[int, Outcome] = {}
         try:
-            while len(found) < count:
+            while last not in found:
                 for delivery in await reader.read():
                     envelope = Envelope.from_message(decode(delivery.raw))
-                    if envelope and isinstance(envelope.event, AnnotationSettled) and envelope.event.input.stream == of:
-                        found.append(envelope.event)
+                    told = envelope.event if envelope else None
+                    if isinstance(told, AnnotationSettled) and told.input.stream == stream_of("default"):
+                        (found[told.input.offset],) = told.outcomes
         finally:
             await reader.close()
             await broker.close()
-        return found
+        return [outcome for offset, outcome in sorted(found.items()) if offset >= self.earlier]
 
     async def messages(self) -> int:
-        """Return how many messages the proposals' stream holds."""
+        """Return how many messages this test left on the proposals' stream."""
+        return await self._messages() - self.earlier
+
+    async def _messages(self) -> int:
         broker = RabbitBroker(self.broker, self.health, "test")
         try:
             last = await broker.last_offset(stream_of("default"))
