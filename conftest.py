@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -37,6 +40,16 @@ SLOW = (
 
 settings.register_profile("labelstream", deadline=None)  # no test asserts a time: it would fail on a busy machine
 settings.load_profile("labelstream")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """Undo what a test's command line or service did to the logs of this process."""
+    configured, root = structlog.get_config(), logging.getLogger()
+    level = root.level
+    yield
+    structlog.configure(**configured)
+    root.setLevel(level)
 
 
 def _place(item: pytest.Item) -> str:

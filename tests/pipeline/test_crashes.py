@@ -79,6 +79,7 @@ async def _with_kills(see: Onlooker) -> None:
     stack.kill("exporter-serve")
     await see.heard(ModelPromoted)
     stack.kill("inference")
+    stack.kill("inference-annotate")  # nobody asked it for anything
     await see.heard(ModelActivated)
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from labelstream_cli.pictures import Marked, draw, open_picture
-from labelstream_cli.predicting import Answer, ask_about, asking
+from labelstream_cli.predicting import Answer, ask_about, asking, checked
 from labelstream_cli.running import CommandFailed, Directory, Json, failed
 from labelstream_local.layout import DEFAULT
 from labelstream_local.process import StartFailed
@@ -57,7 +57,8 @@ def _predict(
     - `labelstream predict photo.jpg --url http://127.0.0.1:8086`
     """
     try:
-        with asking(url or _own_url(directory), api_key) as client:
+        key = checked(api_key)
+        with asking(url or _own_url(directory), key) as client:
             answers = [ask_about(client, path, confidence=confidence, project=project) for path in images]
         pictures = write_pictures(answers, out) if out is not None else []
     except (CommandFailed, OSError) as problem:

@@ -35,12 +35,17 @@ class Answer:
     raw: dict[str, Any]
 
 
-def asking(url: str, api_key: str | None = None) -> Client:
-    """Return a client of the service at `url`; it shows the API key, where there is one. Raises CommandFailed."""
+def checked(api_key: str | None) -> str | None:
+    """Return the API key as it is shown to a service, where there is one. Raises CommandFailed."""
     shown = api_key.strip() if api_key else None
     if shown is not None and KeyToken.read(shown) is None:  # what it is instead is not repeated
         raise CommandFailed("what was given is no API key: one begins lsk_; `labelstream keys add` makes one")
-    return Client(url, shown, retries=RETRIES)
+    return shown
+
+
+def asking(url: str, api_key: str | None = None) -> Client:
+    """Return a client of the service at `url`; it shows the API key, where there is one. Raises CommandFailed."""
+    return Client(url, checked(api_key), retries=RETRIES)
 
 
 def ask_about(client: Client, path: Path, **wishes: Unpack[Wishes]) -> Answer:
