@@ -41,9 +41,18 @@ async def serving(world, **limits):
             await asyncio.gather(server, return_exceptions=True)
 
 
+OTHERS: set[int] = set()  # what other tests of this process left unburied
+
+
+@pytest.fixture(autouse=True)
+def _others_are_known() -> None:
+    OTHERS.clear()
+    OTHERS.update(decoders())
+
+
 def decoders() -> list[int]:
     """The processes that decode videos for this one, the ended and unburied ones among them."""
-    found = []
+    found: list[int] = []
     for task in Path("/proc/self/task").iterdir():
         for child in _read(task / "children").split():
             try:
@@ -51,7 +60,7 @@ def decoders() -> list[int]:
                 found += [int(child)] if " Z " in Path(f"/proc/{child}/stat").read_text() else []
             except OSError:
                 continue
-    return found
+    return [each for each in found if each not in OTHERS]
 
 
 def _read(path: Path) -> str:
