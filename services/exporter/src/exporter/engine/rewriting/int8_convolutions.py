@@ -2,8 +2,8 @@
 
 Only what goes into a convolution is rounded: TensorRT and OpenVINO then fuse it with its activation and the rounding
 for the next one. OpenVINO runs YOLO11n so in 0.54 of its time in float, and with every operator's output rounded, as
-`int8` does it for onnxruntime, in 0.80 (least of interleaved runs, one thread, AVX-512 VNNI); onnxruntime, which fuses
-none of this, takes 1.6 times as long as in float.
+`int8` does it for onnxruntime, in 0.80 (least of interleaved runs, untrained weights, one thread, AVX-512 VNNI);
+onnxruntime, which fuses none of this, takes 1.6 times as long as in float.
 
 TensorRT reads no other form than the symmetric one: zero is at 0 everywhere and biases stay in float. On trained
 detectors that was also more exact than rounding every output symmetrically: 34 of 1021 blood cells had no partner among
