@@ -43,12 +43,13 @@ settings.load_profile("labelstream")
 
 
 @pytest.fixture(autouse=True)
-def _logs_as_they_were() -> Iterator[None]:
-    """Undo what a test's command line or service did to the logs of this process."""
-    configured, root = structlog.get_config(), logging.getLogger()
+def _logs_by_default() -> Iterator[None]:
+    """Undo what a command line or a service did to the logs of this process, in a test or in a fixture of many."""
+    root = logging.getLogger()
     level = root.level
+    structlog.reset_defaults()
     yield
-    structlog.configure(**configured)
+    structlog.reset_defaults()
     root.setLevel(level)
 
 
