@@ -23,6 +23,7 @@ from exporter.access.users import AddingUser, RevokingUser, users_of
 from exporter.access.vault import Vault
 from exporter.exporting.voice import NAME, Voice
 from exporter.requesting import Requests
+from inference.access.kept import read_key_file
 from labelstream import keys
 from labelstream.access import ApiKey, KeyToken, User
 from labelstream.blobs.ports import BlobNotFound
@@ -230,6 +231,14 @@ async def test_an_api_key_is_added_shown_once_listed_replaced_and_revoked(stage:
     assert (listed["id"], listed["per_minute"], listed["revoked"]) == (told["id"], None, None)
     assert "secret_sha256" not in listed
     assert "until 20" in await stage.typed("keys", "list")
+
+    offline = stage.folder / "keys.json"
+    assert await stage.typed("keys", "export", str(offline)) == f"{offline} lets in 1 key.\n"
+    (kept,) = read_key_file(offline).keys
+    again = KeyToken.read(file.read_text().strip())
+    assert again is not None
+    assert kept.has(again.secret)
+    assert "is there already" in await stage.typed("keys", "export", str(offline), fails=True)
 
     assert "line-3 is revoked" in await stage.typed("keys", "revoke", "line-3", "--why", "it leaked", "--by", "eve")
     assert "by eve: it leaked" in await stage.typed("keys", "list")

@@ -65,7 +65,11 @@ COMMANDS = (
         "Devices that may fetch models: enrol, list and revoke them, and see who fetched what.",
     ),
     Later("users", "labelstream_cli.users_commands", "People who may log in to the public API: add, list, revoke."),
-    Later("keys", "labelstream_cli.keys_commands", "API keys, with which programs ask inference: add, list, revoke."),
+    Later(
+        "keys",
+        "labelstream_cli.keys_commands",
+        "API keys, with which programs ask inference: add, list, export, revoke.",
+    ),
     Later("predict", "labelstream_cli.predict_commands", "Ask the model in service what is in images."),
     Later(
         "annotate",

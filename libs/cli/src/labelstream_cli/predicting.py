@@ -45,7 +45,10 @@ def checked(api_key: str | None) -> str | None:
 
 def asking(url: str, api_key: str | None = None) -> Client:
     """Return a client of the service at `url`; it shows the API key, where there is one. Raises CommandFailed."""
-    return Client(url, checked(api_key), retries=RETRIES)
+    try:
+        return Client(url, checked(api_key), retries=RETRIES)
+    except ValueError as error:
+        raise CommandFailed(str(error)) from error
 
 
 def ask_about(client: Client, path: Path, **wishes: Unpack[Wishes]) -> Answer:

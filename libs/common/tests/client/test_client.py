@@ -56,6 +56,13 @@ def test_a_proxy_is_not_asked_for_what_is_on_this_machine(
         assert client.predict(b"an image").model == "m1"
 
 
+@pytest.mark.parametrize("kind", list(BOTH))
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "inference", "http://", "ftp://host"])
+def test_what_is_no_address_is_said_at_once(kind: str, url: str) -> None:
+    with pytest.raises(ValueError, match="write http://host:port"), BOTH[kind](url) as client:
+        client.predict(b"an image")
+
+
 def test_images_are_given_in_any_form(client: Any, double: Double, tmp_path: Path) -> None:
     file = tmp_path / "photo.jpg"
     file.write_bytes(b"in a file")

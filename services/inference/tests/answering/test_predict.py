@@ -64,6 +64,9 @@ async def test_an_unknown_parameter_is_refused_with_the_nearest_one(client, red_
     assert "is it 'confidence'?" in told["detail"]
     assert "max_detections" in told["hint"]
     problem(await client.get("/v1/schema?projekt=a"), 422, "parameter.invalid")
+    twice = "/v1/predict?confidence=0.5&confidence=0.9"
+    told = problem(await client.post(twice, content=red_picture), 422, "parameter.invalid")
+    assert told["detail"] == "confidence: it stands twice: '0.5' and '0.9'"
 
 
 async def test_another_model_than_the_pinned_one_does_not_answer(client, red_picture) -> None:

@@ -20,7 +20,9 @@ def running(*seconds: float) -> tuple[Runner, list[float]]:
     return Runner(trial), done
 
 
-@pytest.mark.parametrize(("challenger", "champion", "wins"), [(1.0, 1.1, True), (1.1, 1.0, False), (1.0, 1.0, False)])
+@pytest.mark.parametrize(
+    ("challenger", "champion", "wins"), [(1.0, 1.1, True), (1.1, 1.0, False), (1.0, 1.0, False), (0.98, 1.0, False)]
+)
 def test_the_faster_one_wins_and_the_one_that_was_there_a_draw(challenger: float, champion: float, wins: bool) -> None:
     assert beats(running(challenger)[0], running(champion)[0]) is wins
 

@@ -18,7 +18,9 @@ _HOPELESS = (*_LATE, httpx.UnsupportedProtocol)
 
 
 def options(url: str, api_key: str | None, timeout_s: float) -> dict[str, Any]:
-    """Return what httpx's clients are made with."""
+    """Return what httpx's clients are made with. Raises ValueError for what is no address of a service."""
+    if not url.startswith(("http://", "https://")) or not httpx.URL(url).host:
+        raise ValueError(f"{url!r} is no address of a service: write http://host:port, or https://host")
     headers = {"user-agent": "labelstream-client"}
     if api_key:
         headers["authorization"] = f"Bearer {api_key}"

@@ -12,7 +12,9 @@ from labelstream.service.settings import ServiceSettings, Settings
 class AnnotateGroup(Settings):
     """Settings of `inference annotate` alone."""
 
-    inference_url: str = Field(description="the inference service that is asked, such as http://127.0.0.1:8080")
+    inference_url: str = Field(
+        pattern=r"^https?://[^/\s]+", description="the inference service that is asked, such as http://127.0.0.1:8080"
+    )
     api_key: SecretStr | None = Field(None, description="what that service knows us by; best by …__API_KEY_FILE")
     worker: str = Field(
         default_factory=socket.gethostname,

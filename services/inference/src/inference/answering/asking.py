@@ -54,8 +54,9 @@ def _gathered(pairs: list[tuple[str, str]], repeatable: frozenset[str]) -> dict[
     for name, value in pairs:
         if name in repeatable:
             told.setdefault(name, []).append(value)
-        else:
-            told[name] = value
+        elif told.setdefault(name, value) != value:
+            said = {"type": "value_error", "loc": (name,), "msg": f"it stands twice: {told[name]!r} and {value!r}"}
+            raise RequestValidationError([said])
     return told
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 ROUNDS = 5
 HOPELESS = 1.25  # so much slower after two runs is slower for good
 ENOUGH_S = 3.0  # large networks are told apart by fewer runs
+CLEARLY = 0.97  # of the champion's time: noise alone shall not choose another artifact at each start
 
 Trial = Callable[[], float]  # runs once; returns the seconds of one image
 
@@ -26,7 +27,7 @@ class Runner:
 
 
 def beats(challenger: Runner, champion: Runner, clock: Callable[[], float] = time.monotonic) -> bool:
-    """Say whether the challenger is faster; they run in turns, so that a busy moment strikes both."""
+    """Say whether the challenger is clearly faster; they run in turns, so that a busy moment strikes both."""
     begun = clock()
     for number in range(1, ROUNDS + 1):
         challenger.run()
@@ -34,4 +35,4 @@ def beats(challenger: Runner, champion: Runner, clock: Callable[[], float] = tim
         slower, faster = sorted((challenger.best, champion.best), reverse=True)
         if number > 1 and (slower > HOPELESS * faster or clock() - begun > ENOUGH_S):
             break
-    return challenger.best < champion.best
+    return challenger.best < CLEARLY * champion.best
