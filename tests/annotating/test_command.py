@@ -62,6 +62,7 @@ async def test_a_folder_is_annotated_from_the_command_line(
         assert "2 annotations published with 2 boxes" in shown
         assert "1 box of the class 'blue' skipped" in shown
         assert "1 image came to nothing: image.unknown_format" in shown
+        assert "  broken.png: " in shown
         with (tmp_path / "first.csv").open() as file:
             rows = list(csv.DictReader(file))
         assert [(row["place"], row["file"]) for row in rows] == [("1", "june/unsure.png"), ("2", "sure.png")]

@@ -19,8 +19,8 @@ from labelstream.errors import Misconfigured
 from labelstream.schemas.recorded import recorded_schema
 from labelstream.service.settings import StoreSettings
 from labelstream_cli.annotate import view
-from labelstream_cli.annotate.browse import ranking_of, told
-from labelstream_cli.annotate.following import Standing, standing, wait
+from labelstream_cli.annotate.browse import images_of, told
+from labelstream_cli.annotate.following import Images, Standing, standing, wait
 from labelstream_cli.annotate.options import (
     Again,
     Confidence,
@@ -83,11 +83,11 @@ def annotate(  # noqa: PLR0913 -- typer makes an option of each
         plan = at_place(where, wanted.plan)
         typer.echo(json.dumps(plan) if as_json else _planned(plan))
         return
-    now, problems, rank = at_place(where, lambda place: _ask(place, wanted, follow=wait, quiet=as_json))
+    now, problems, found = at_place(where, lambda place: _ask(place, wanted, follow=wait, quiet=as_json))
     for problem in problems:
         ERRORS.print(f"left out: {problem}", markup=False, soft_wrap=True)
     try:
-        told(now, rank, ranking if now.is_over else None, as_json=as_json)
+        told(now, found, ranking if now.is_over else None, as_json=as_json)
     except Misconfigured as problem:
         raise failed(problem) from problem
     if now.state in ("failed", "cancelled"):
@@ -183,9 +183,7 @@ class _Wanted:
             return None  # the worker will wait for it
 
 
-async def _ask(
-    place: Place, wanted: _Wanted, *, follow: bool, quiet: bool
-) -> tuple[Standing, list[Problem], list[Any]]:
+async def _ask(place: Place, wanted: _Wanted, *, follow: bool, quiet: bool) -> tuple[Standing, list[Problem], Images]:
     await require_stream(place.broker, stream_of(wanted.project))
     serving = await wanted.serving()
     if wanted.model is not None and serving is not None and serving.model.model != wanted.model:
@@ -207,7 +205,7 @@ async def _ask(
     if not await ask_to_annotate(place.blobs, place.queue, request) and not quiet:
         ERRORS.print("This was asked for before, and is over: --again does it once more.", markup=False)
     now = await (_followed(place, request, quiet=quiet) if follow else standing(place, request))
-    return now, problems, await ranking_of(place, now)
+    return now, problems, await images_of(place, now)
 
 
 async def _followed(place: Place, request: AnnotateRequest, *, quiet: bool) -> Standing:

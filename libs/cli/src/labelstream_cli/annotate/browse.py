@@ -9,16 +9,17 @@ from pydantic import TypeAdapter
 from rich.console import Console
 
 from labelstream import keys
-from labelstream.annotating import Ranked
+from labelstream.annotating import Failed, Ranked
+from labelstream.values import FileRef
 from labelstream_cli.annotate import view
-from labelstream_cli.annotate.following import Standing, asked_for, chosen, standing
+from labelstream_cli.annotate.following import Images, Standing, asked_for, chosen, standing
 from labelstream_cli.annotate.options import JobId, Newest, RankingFile, Url
 from labelstream_cli.jobs.place import Place, Where, at_place
 from labelstream_cli.jobs.words import SHORT
 from labelstream_cli.running import CommandFailed, Directory, Json, Project
 from labelstream_local.layout import DEFAULT
 
-_RANKING = TypeAdapter(list[Ranked])
+_RANKING, _FAILURES = TypeAdapter(tuple[Ranked, ...]), TypeAdapter(tuple[Failed, ...])
 
 
 def list_annotating(
@@ -47,14 +48,14 @@ def show_annotating(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Show how a job stands, what came of it, and its ranking."""
+    """Show how a job stands, what came of it, which images came to nothing, and its ranking."""
 
-    async def read(place: Place) -> tuple[Standing, list[Ranked]]:
+    async def read(place: Place) -> tuple[Standing, Images]:
         now = await standing(place, await chosen(place, project, job))
-        return now, await ranking_of(place, now)
+        return now, await images_of(place, now)
 
-    now, order = at_place(Where(directory, url, project, quiet=True), read)
-    told(now, order, ranking, as_json=as_json)
+    now, images = at_place(Where(directory, url, project, quiet=True), read)
+    told(now, images, ranking, as_json=as_json)
 
 
 def cancel_annotating(
@@ -77,18 +78,25 @@ def cancel_annotating(
         typer.echo(f"Annotating {now.job[:SHORT]} ends with the images that are in work.")
 
 
-def told(now: Standing, order: list[Ranked], ranking: RankingFile, *, as_json: bool) -> None:
+def told(now: Standing, images: Images, ranking: RankingFile, *, as_json: bool) -> None:
     """Print a job, and write its ranking where that is wanted."""
     if ranking is not None:
-        view.write_ranking(order, ranking)
+        view.write_ranking(images.ranked, ranking)
     if as_json:
-        typer.echo(json.dumps({**view.as_json(now), "order_of_images": [one.model_dump() for one in order]}))
+        order = [one.model_dump() for one in images.ranked]
+        failures = [one.model_dump() for one in images.failed]
+        typer.echo(json.dumps({**view.as_json(now), "order_of_images": order, "failures": failures}))
     else:
-        view.tell(now, order, Console(highlight=False))
+        view.tell(now, images, Console(highlight=False))
 
 
-async def ranking_of(place: Place, now: Standing) -> list[Ranked]:
-    """Return a job's ranking; nothing where it has none. Raises Unavailable."""
-    if now.result is None or now.result.ranking is None:
-        return []
-    return _RANKING.validate_json((await place.blobs.get(now.result.ranking.key)).data)
+async def images_of(place: Place, now: Standing) -> Images:
+    """Return what is told of single images; nothing of a job that is not over. Raises Unavailable."""
+
+    async def read(file: FileRef | None) -> bytes:
+        return b"[]" if file is None else (await place.blobs.get(file.key)).data
+
+    if now.result is None:
+        return Images()
+    ranked, failed = await read(now.result.ranking), await read(now.result.failures)
+    return Images(_RANKING.validate_json(ranked), _FAILURES.validate_json(failed))

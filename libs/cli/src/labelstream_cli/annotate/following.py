@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from labelstream import keys
-from labelstream.annotating import PROGRESS, Annotated, AnnotateRequest, Progress
+from labelstream.annotating import PROGRESS, Annotated, AnnotateRequest, Failed, Progress, Ranked
 from labelstream.blobs.leases import Leases
 from labelstream.blobs.ports import BlobNotFound
 from labelstream.jobs.desk import Desk
@@ -43,6 +43,14 @@ class Standing:
     def known(self) -> Progress | None:
         """The figures that are known."""
         return self.result or self.progress
+
+
+@dataclass(frozen=True)
+class Images:
+    """What is told of single images of a job that is over."""
+
+    ranked: tuple[Ranked, ...] = ()
+    failed: tuple[Failed, ...] = ()
 
 
 async def standing(place: Place, request: AnnotateRequest) -> Standing:

@@ -12,16 +12,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from labelstream.annotating import Failed, Ranked
 from labelstream.annotating import Progress as Told
-from labelstream.annotating import Ranked
 from labelstream.errors import Misconfigured
-from labelstream_cli.annotate.following import Standing
+from labelstream_cli.annotate.following import Images, Standing
 from labelstream_cli.datasets.tables import plain_table
 from labelstream_cli.datasets.words import count
 from labelstream_cli.jobs.words import SHORT, duration, moment
 from labelstream_cli.running import ERRORS
 
-MOST_SHOWN = 15  # of a ranking
+MOST_SHOWN = 15  # of a ranking, and of what came to nothing
 _COLUMNS = ("place", "score", "unsure", "boxes", "file", "annotation")
 
 
@@ -96,9 +96,10 @@ def pace(known: Told, done: int) -> str:
     return f"{rate:.1f} images/s, {left} left" if done < known.total else f"{rate:.1f} images/s"
 
 
-def tell(now: Standing, ranking: Sequence[Ranked], console: Console) -> None:
+def tell(now: Standing, images: Images, console: Console) -> None:
     """Print what a job came to, or how it stands."""
-    console.print("\n".join(_summary(now)), markup=False, soft_wrap=True)
+    console.print("\n".join((*_summary(now), *_failures(images.failed))), markup=False, soft_wrap=True)
+    ranking = images.ranked
     if ranking:
         console.print(f"\nPublished in the order in which validating teaches most ({count(len(ranking), 'image')}):")
         table = plain_table(*_COLUMNS, right=frozenset(_COLUMNS[:4]))
@@ -131,6 +132,13 @@ def _summary(now: Standing) -> Iterator[str]:
     if known.seconds and known.published:
         took = f"in {duration(known.seconds)}, {known.published / known.seconds:.1f} images/s"
         yield f"Model {known.model}, {took}."
+
+
+def _failures(failed: Sequence[Failed]) -> Iterator[str]:
+    for one in failed[:MOST_SHOWN]:
+        yield f"  {one.file}: {one.reason} ({one.rule})"
+    if len(failed) > MOST_SHOWN:
+        yield f"  and {len(failed) - MOST_SHOWN:,} more: --json names all"
 
 
 def listing(several: Sequence[Standing], console: Console) -> None:
