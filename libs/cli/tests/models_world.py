@@ -13,7 +13,7 @@ from labelstream import keys
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.bundle import Artifact, ArtifactFacts, Calibration, Manifest, SealedFile, Thresholds
 from labelstream.classes import ClassSchema
-from labelstream.events.base import MODEL_EVENTS, TRAINING_EVENTS
+from labelstream.events.base import MODEL_EVENTS, SERVING_EVENTS, TRAINING_EVENTS
 from labelstream.events.model import (
     Agreement,
     AgreementLimits,
@@ -184,7 +184,7 @@ class ModelsWorld(World):
         return ModelsPlace(self.place, self.models)
 
     async def books(self) -> Books:
-        for stream in (MODEL_EVENTS, TRAINING_EVENTS):
+        for stream in (MODEL_EVENTS, TRAINING_EVENTS, SERVING_EVENTS):
             await self.broker.ensure_stream(stream)
         return await read_books(self.place)
 

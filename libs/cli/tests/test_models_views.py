@@ -7,6 +7,7 @@ import pytest
 from labelstream import keys
 from labelstream.events.base import MODEL_EVENTS, TRAINING_EVENTS
 from labelstream.events.model import ModelWithdrawn
+from labelstream.events.serving import ModelActivated, ModelActivationFailed, ModelReverted
 from labelstream.exports import Capability, ExportingNote, announce, leave_note
 from labelstream_cli.models.awaited import awaited
 from labelstream_cli.models.browse import rows_of
@@ -62,6 +63,25 @@ async def test_the_list_says_by_whom_and_why_a_model_was_withdrawn_for_machines_
     books = await world.books()
     told = as_entry(books, books.models.models[NEW])["withdrawal"]
     assert (told["by"], told["reason"]) == ("ana", "mislabelled")
+
+
+async def test_a_replica_that_went_back_is_told_until_it_answers_with_the_model(world: ModelsWorld) -> None:
+    went_back = ModelReverted(
+        model=NEW, number=2, replica="kiosk", rule="probation.slow", reason="three times slower", serving=OLD,
+        serving_number=1,
+    )  # fmt: skip
+    refused = ModelActivationFailed(model=NEW, number=2, replica="dock", rule="signature.wrong", reason="wrong key")
+    answers = ModelActivated(model=NEW, number=2, replica="dock", artifact="onnx-fp32", seconds=1)
+    await world.say(promoted(NEW, 2), went_back, refused)
+    said = await listed(world)
+    assert "c3d40000c3d4: kiosk went back from it: three times slower; a1b20000a1b2 answers there" in said
+    assert "c3d40000c3d4: dock refused it: wrong key" in said
+    await world.say(answers)
+    assert "dock" not in await listed(world)
+    assert "not at kiosk" in await shown(world, NEW)
+    books = await world.books()
+    (told,) = as_entry(books, books.models.models[NEW])["replicas_without"]
+    assert (told["replica"], told["rule"]) == ("kiosk", "probation.slow")
 
 
 async def test_a_format_that_waits_beside_a_published_model_is_told_with_its_reason(world: ModelsWorld) -> None:

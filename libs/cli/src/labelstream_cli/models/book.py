@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from labelstream.events.base import MODEL_EVENTS
 from labelstream.events.training import TrainingFinished
@@ -13,6 +13,7 @@ from labelstream.trainings import JobBook
 from labelstream_cli.jobs.book import read_book
 from labelstream_cli.jobs.place import Place
 from labelstream_cli.jobs.words import SHORT
+from labelstream_cli.models.replicas import Replicas, read_replicas
 from labelstream_cli.reaching import event_in, stored
 from labelstream_cli.running import CommandFailed
 from labelstream_cli.tracing.closest import like
@@ -24,10 +25,11 @@ _MOST_CANDIDATES = 8
 
 @dataclass(frozen=True)
 class Books:
-    """The models, and the trainings that they come from."""
+    """The models, the trainings that they come from, and the replicas that refused them."""
 
     models: ModelBook
     jobs: JobBook
+    replicas: Replicas = field(default_factory=Replicas)
 
     def trained(self, state: ModelState) -> TrainingFinished | None:
         """Return the training that made a model's weights."""
@@ -47,8 +49,8 @@ async def read_models(place: Place) -> ModelBook:
 
 
 async def read_books(place: Place) -> Books:
-    """Read the models and the trainings. Raises Unavailable, CommandFailed."""
-    return Books(await read_models(place), await read_book(place))
+    """Read the models, the trainings, and what replicas say. Raises Unavailable, CommandFailed."""
+    return Books(await read_models(place), await read_book(place), await read_replicas(place))
 
 
 def chosen(book: ModelBook, told: str, project: str | None = None) -> ModelState:

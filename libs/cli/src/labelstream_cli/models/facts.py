@@ -97,6 +97,7 @@ def as_entry(books: Books, state: ModelState) -> dict[str, Any]:
         "map50_95": exported.test.map50_95,
         "standing": standing,
         "in_service": standing == "serves",
+        "replicas_without": [each.event.model_dump(mode="json") for each in books.replicas.without(state.model)],
         "withdrawn": state.withdrawn is not None,
         "withdrawal": state.withdrawn.model_dump(mode="json") if state.withdrawn else None,
         "promotions": [each.event.number for each in state.promotions],

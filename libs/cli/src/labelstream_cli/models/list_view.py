@@ -115,6 +115,8 @@ def _notes(books: Books, rows: Sequence[Row], waiting: Mapping[str, Awaited]) ->
         else:
             if why := why_not(books, row):
                 yield f"[dim]{row.model[:SHORT]}: {escape(_short(why))}[/]"
+            for told in books.replicas.without(row.model):
+                yield f"[red]✗[/] {row.model[:SHORT]}: {escape(_short(told.words))}"
             if awaited := waiting.get(row.model):
                 formats = ", ".join(each.format for each in awaited.waiting)
                 yield f"[yellow]…[/] {row.model[:SHORT]} waits for {escape(formats)}: {escape(awaited.why)}"

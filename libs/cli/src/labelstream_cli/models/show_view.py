@@ -90,6 +90,8 @@ def _life(books: Books, side: Side) -> Iterator[tuple[str, str]]:
         event = promotion.event
         by = f" by {event.by}" if event.by else ""
         yield f"promoted #{event.number}", f"{moment(promotion.time_ms)}, {event.cause}{by}: {event.reason}"
+    for told in books.replicas.without(state.model):
+        yield f"not at {told.replica}", f"{moment(told.time_ms)}, #{told.number}: {told.words}"
     if state.withdrawn is not None:
         by = f"by {state.withdrawn.by}: " if state.withdrawn.by else ""
         yield "withdrawn", f"{by}{state.withdrawn.reason}"
