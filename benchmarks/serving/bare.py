@@ -52,14 +52,14 @@ class Network(Protocol):
 
 
 class OnnxNetwork:
-    """onnxruntime, without threads that spin."""
+    """onnxruntime; threads spin only where the loop has them all to itself."""
 
     def __init__(self, graph: Path, threads: int) -> None:
         import onnxruntime  # noqa: PLC0415  # only who runs ONNX needs it
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
         self._session: Any = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
         self.bytes_in = "uint8" in self._session.get_inputs()[0].type

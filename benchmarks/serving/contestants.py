@@ -55,7 +55,7 @@ def contestants(prepared: Prepared, concurrencies: tuple[int, ...], folder: Path
     middle = tuple(each for each in concurrencies if each == 8) or concurrencies[-1:]
     every = [
         Contestant(OURS_FLOAT, ours(prepared, (FLOAT,)), concurrencies),
-        Contestant(OURS_FP32, ours(prepared, fp32_of(prepared)), middle, aside=True),
+        Contestant(OURS_FP32, ours(prepared, fp32_of(prepared)), concurrencies),
         Contestant(OURS_FASTEST, ours(prepared, ()), concurrencies),
         *(Contestant(name, start, concurrencies) for name, start in _peers(prepared, folder).items()),
     ]

@@ -125,12 +125,14 @@ def _session(content: bytes, threads: int) -> ort.InferenceSession:
 
 
 def session_options(threads: int) -> ort.SessionOptions:
-    """Return options for runs on so many threads that let the cores go when they wait."""
+    """Return options for runs on so many threads, which let the cores go between runs."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; they are raised as well
-    # A spinning thread takes the core from the run beside it.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Threads of one run that wait for each other by spinning meet sooner; beside another run they take its core. So
+    # only who has every core spins, and no longer than its run.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     return options
