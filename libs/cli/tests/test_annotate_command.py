@@ -8,13 +8,13 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from labelstream.annotating import Annotated, AnnotateRequest, Progress, Ranked
+from labelstream.annotating import Annotated, AnnotateRequest, Failed, Progress, Ranked
 from labelstream.blobs.memory import MemoryBlobs
 from labelstream.errors import Misconfigured
 from labelstream.service.settings import StoreSettings
 from labelstream.values import FileRef
 from labelstream_cli.annotate import view
-from labelstream_cli.annotate.following import Standing
+from labelstream_cli.annotate.following import Images, Standing
 from labelstream_cli.annotate.sources import Prefix, in_folder, listed, prefix_of
 from labelstream_cli.main import app
 
@@ -22,11 +22,11 @@ STORE = StoreSettings(endpoint_url="http://store", access_key="a", secret_key="s
 REQUEST = AnnotateRequest(project="default", images=FileRef.of("k", b""), count=4, source="photos/", order="uncertain")
 
 
-def printed(now: Standing, *ranking: Ranked) -> str:
+def printed(now: Standing, *ranking: Ranked, failed: tuple[Failed, ...] = ()) -> str:
     console = Console(width=160, record=True, quiet=True)
     with console.capture() as captured:
         console.quiet = False
-        view.tell(now, ranking, console)
+        view.tell(now, Images(ranking, failed), console)
     return captured.get()
 
 
@@ -73,9 +73,11 @@ def test_a_job_is_told_with_what_was_left_out() -> None:
     result = Annotated(total=4, model="m1", predicted=4, published=2, boxes=3, empty=1, repeated=1,
                        skipped={"bus": 2}, failed={"image.damaged": 1}, seconds=2)  # fmt: skip
     ranked = Ranked(place=1, name="ai/0", file="[b].png", score=1.5, boxes=2, unsure=0.45)
-    told = printed(Standing(REQUEST.id, REQUEST, "finished", result=result), ranked)
+    damaged = Failed(file="[c].jpg", rule="image.damaged", reason="it ends early")
+    told = printed(Standing(REQUEST.id, REQUEST, "finished", result=result), ranked, failed=(damaged,))
     for words in ("2 annotations published with 3 boxes, 1 without a box", "2 boxes of the class 'bus' skipped",
                   "1 image came to nothing: image.damaged", "1 image of the same content", "1.0 images/s",
+                  "  [c].jpg: it ends early (image.damaged)",
                   "[b].png"):  # fmt: skip
         assert words in told
 
