@@ -66,24 +66,33 @@ system:  ## install RabbitMQ when it is missing (Debian and Ubuntu)
 age:  ## install the standard age command for the tests, where that is possible
 	@deploy/local/install-age
 
+.PHONY: prometheus
+prometheus:  ## install Prometheus, promtool and amtool, where that is possible
+	@deploy/local/install-prometheus
+
 .PHONY: demo
 demo: $(READY) system  ## from annotations to a served detection, on drawn scenes (DATA=<folder>: real images; KEEP=1: stay up)
 	$(STACK) demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
 
 .PHONY: test
-test: $(MLFLOW_READY) system age  ## every test, on a real broker and a real store
+test: $(MLFLOW_READY) system age prometheus  ## every test, on a real broker and a real store
 	$(PY) -m pytest -n 2 --no-loadscope-reorder
 
 .PHONY: test-rknn
 test-rknn: $(READY) $(RKNN_READY)  ## the tests that need RKNN's toolkit: networks for the NPU, built and simulated
 	$(PY) -m pytest services/exporter/tests/engine/test_rknn_building.py
 
+.PHONY: faketime
+faketime:  ## install libfaketime for `make chaos`, where that is possible
+	@deploy/local/install-faketime
+
 .PHONY: chaos
-chaos: $(READY) system  ## what `make test` does in short, at length: kills at random points, 100,000 damaged messages (CHAOS=<rounds>)
+chaos: $(READY) system faketime prometheus  ## what `make test` does in short, at length: kills, 100,000 damaged messages (CHAOS=<rounds>); then the whole stack under load and faults (CHAOS_MINUTES=20; SEED=<n>; KEEP=1)
 	FUZZ=100000 $(PY) -m pytest tests/ingest/test_fuzz.py
 	FUZZ=10000 $(PY) -m pytest services/inference/tests/answering/test_contract.py services/inference/tests/answering/test_fuzzed.py
 	CHAOS=$(or $(CHAOS),3) $(PY) -m pytest tests/ingest/test_kills.py tests/augmenter/test_kills.py tests/trainer/test_kills.py \
-		tests/pipeline/test_chaos.py
+		tests/pipeline/test_chaos.py tests/chaos
+	$(PY) -m chaos --minutes $(or $(CHAOS_MINUTES),20) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
 
 .PHONY: lint
 lint: $(READY)  ## formatting, lint rules, import directions, types
@@ -92,9 +101,21 @@ lint: $(READY)  ## formatting, lint rules, import directions, types
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/mypy
 
+.PHONY: check-deploy
+check-deploy: $(READY)  ## render deploy/k8s and check it (OVERLAY=<directory>: your own kustomization)
+	$(PY) -m deploy.checks $(OVERLAY)
+
+.PHONY: manifests
+manifests: $(READY)  ## render deploy/k8s/overlays for the checks on machines without kubectl, after each change there
+	$(PY) -m deploy.checks.rendering
+
+.PHONY: audit
+audit: $(READY)  ## secrets in the tracked files, and known weaknesses of the pinned packages (AUDIT_SERVICE=osv or an address; OFFLINE=1)
+	$(PY) -m audit $(if $(OFFLINE),--offline-is-fine)
+
 .PHONY: up
-up: $(READY) $(if $(MLFLOW),$(MLFLOW_READY)) system  ## start the embedded stack and leave it running (MLFLOW=1: with an MLflow server)
-	$(STACK) up $(if $(MLFLOW),--mlflow)
+up: $(READY) $(if $(MLFLOW),$(MLFLOW_READY)) system $(if $(OBSERVABILITY),prometheus)  ## start the embedded stack and leave it running (MLFLOW=1, OBSERVABILITY=1: with an MLflow server, a Prometheus)
+	$(STACK) up $(if $(MLFLOW),--mlflow) $(if $(OBSERVABILITY),--observability)
 
 .PHONY: down
 down:  ## stop the embedded stack; its data stay
@@ -124,6 +145,16 @@ docs: $(READY)  ## write the pages that are made from code
 	$(PY) -m labelstream.protection.schema > docs/bundle.schema.json
 	$(PY) -m exporter.delivery.document > docs/api-exporter.json
 	$(PY) -m inference.answering.document > docs/api-inference.json
+	$(PY) -m deploy.observability.metrics_page > docs/metrics.md
+
+.PHONY: secrets
+secrets: $(READY)  ## generate in deploy/secrets what compose and Kubernetes need (PROJECTS="default harbour"); what is there stays
+	$(STACK) secrets make $(PROJECTS:%=--project %)
+	@grep -qs "^LABELSTREAM_SECRETS=" .env || printf '\nLABELSTREAM_SECRETS=./deploy/secrets\n' >> .env
+
+.PHONY: dashboards
+dashboards: $(READY)  ## write the Grafana dashboards from deploy/observability/dashboards
+	$(PY) -m deploy.observability.dashboards
 
 .PHONY: constraints
 constraints: $(READY)  ## pin what new requirements bring (UPGRADE=1: pin everything afresh)
@@ -131,7 +162,7 @@ constraints: $(READY)  ## pin what new requirements bring (UPGRADE=1: pin everyt
 		$(if $(UPGRADE),,-c constraints.txt) $(REQUIREMENTS) > .venv/pins.txt
 	{ echo "# Every version that Labelstream is built and tested with. Made by \`make constraints\`."; \
 		grep -v '^-e ' .venv/pins.txt | sed -E 's/(==[^+ ]+)\+[^ ]+/\1/'; } > constraints.txt
-	echo mlflow > .venv/mlflow.in
+	printf '%s\n' mlflow flask-wtf > .venv/mlflow.in  # flask-wtf: its login
 	$(UV_ENV) $(UV) pip compile --quiet --no-header --no-annotate --overrides overrides-mlflow.txt \
 		$(if $(UPGRADE),,-c requirements-mlflow.txt) .venv/mlflow.in > .venv/pins.txt
 	{ sed '/^[^#]/,$$d' requirements-mlflow.txt; cat .venv/pins.txt; } > .venv/mlflow.txt

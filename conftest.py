@@ -22,6 +22,7 @@ SHARING = ("tests/pipeline", "tests/stack", "tests/annotating")
 SLOW = (
     *SHARING,
     "tests/trainer",
+    "tests/backup",
     "tests/ingest/test_outages",
     "tests/datasets",
     "tests/augmenter",

@@ -2,8 +2,8 @@
 
 At 1, 8 and 64 requests at once, 20 s each, five rounds: about 40 minutes. DATA=<folder> trains and asks on annotated
 photographs with published splits, in any form that `labelstream push` takes; without it, scenes are drawn. ROUNDS,
-SECONDS, AT (concurrencies) and WHO (parts of names, such as WHO=ours,mosec) make it shorter. One server runs at a time;
-the load is a process of its own on the same machine.
+SECONDS, AT (concurrencies) and WHO (parts of names, such as WHO=ours,mosec) make it shorter. One server is loaded at a
+time, while the others idle; the load is a process of its own on the same machine.
 """
 
 from __future__ import annotations

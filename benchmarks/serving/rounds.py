@@ -1,12 +1,12 @@
-"""Who is measured when: every round has everybody, one after the other, each time in another order."""
+"""Who is measured when: every round has everybody in turn at each concurrency, each time in another order."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -66,17 +66,27 @@ class Measured:
 async def run_rounds(
     contestants: Sequence[Contestant], images: Path, plan: Plan, folder: Path, told: Callable[[str], None]
 ) -> list[Measured]:
-    """Measure everybody `plan.repeats` times."""
+    """Measure everybody `plan.repeats` times.
+
+    In a round all servers are up, and one at a time is loaded: everybody at one concurrency, then everybody at the
+    next, so that those who are compared are measured within minutes of each other.
+    """
     began, measured = monotonic(), list[Measured]()
     for number in range(1, plan.repeats + 1):
-        for contestant in in_turn(contestants, number):
-            with _scratch(folder) as place:
-                seen = [each async for each in _measure(contestant, images, plan, number, place)]
-            measured += seen
-            rates = ", ".join(f"{each.concurrency}: {each.per_second:.1f}/s" for each in seen)
-            wrong = sum(each.errors for each in seen)
-            minutes = (monotonic() - began) / 60
-            told(f"round {number} of {plan.repeats}, {minutes:4.1f} min, {contestant.name}: {rates}, {wrong} errors")
+        order = in_turn(contestants, number)
+        async with AsyncExitStack() as running:
+            servers = {
+                each.name: await running.enter_async_context(_up(each.name, each.how, images, folder))
+                for each in order
+                if isinstance(each.how, Start)
+            }
+            for concurrency in sorted({at for each in order for at in each.concurrencies}):
+                taking_part = [each for each in order if concurrency in each.concurrencies]
+                seen = [await _measure(each, servers, concurrency, images, plan, number) for each in taking_part]
+                measured += seen
+                rates = ", ".join(f"{each.name} {each.per_second:.1f}/s" for each in seen)
+                when = f"round {number} of {plan.repeats}, {(monotonic() - began) / 60:4.1f} min"
+                told(f"{when}, {concurrency} at once: {rates}; {sum(each.errors for each in seen)} errors")
     return measured
 
 
@@ -87,20 +97,29 @@ def in_turn(contestants: Sequence[Contestant], number: int) -> list[Contestant]:
     return order if number % 2 else order[::-1]
 
 
-async def _measure(contestant: Contestant, images: Path, plan: Plan, number: int, folder: Path) -> Any:
-    if not isinstance(contestant.how, Start):
-        for concurrency in contestant.concurrencies:
-            argv = contestant.how[concurrency].argv(images, plan.seconds_of(contestant), plan.warm_up_s)
-            yield _of(number, contestant, concurrency, await run_json(argv), None, (0.0, 0.0))
-        return
+@asynccontextmanager
+async def _up(name: str, start: Start, images: Path, folder: Path) -> AsyncIterator[Watched]:
+    """Run a server in an empty folder of its own."""
     first = await asyncio.to_thread(_first, images)
-    async with served(contestant.name, contestant.how, first, folder) as server, server.looked_at():
-        for concurrency in contestant.concurrencies:
-            began, spent = monotonic(), await asyncio.to_thread(server.cpu_s)
-            held = replace(plan, seconds=plan.seconds_of(contestant))
-            seen = await run_json(load_argv(server, contestant.how, images, concurrency, held))
-            spent = await asyncio.to_thread(server.cpu_s) - spent
-            yield _of(number, contestant, concurrency, seen, server, (spent, monotonic() - began))
+    with TemporaryDirectory(dir=folder) as place:
+        async with served(name, start, first, Path(place)) as server:
+            yield server
+
+
+async def _measure(
+    contestant: Contestant, servers: Mapping[str, Watched], concurrency: int, images: Path, plan: Plan, number: int
+) -> Measured:
+    seconds = plan.seconds_of(contestant)
+    if not isinstance(contestant.how, Start):
+        argv = contestant.how[concurrency].argv(images, seconds, plan.warm_up_s)
+        return _of(number, contestant, concurrency, await run_json(argv), None, (0.0, 0.0))
+    server = servers[contestant.name]
+    async with server.looked_at():
+        began, spent = monotonic(), await asyncio.to_thread(server.cpu_s)
+        argv = load_argv(server, contestant.how, images, concurrency, replace(plan, seconds=seconds))
+        seen = await run_json(argv)
+        spent = await asyncio.to_thread(server.cpu_s) - spent
+        return _of(number, contestant, concurrency, seen, server, (spent, monotonic() - began))
 
 
 def load_argv(server: Watched, start: Start, images: Path, concurrency: int, plan: Plan) -> tuple[str, ...]:
@@ -155,10 +174,3 @@ def _of(
 
 def _first(images: Path) -> bytes:
     return next(iter(sorted(images.glob("*.jpg")))).read_bytes()
-
-
-@contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    """Give a server an empty folder of its own, and take it away."""
-    with TemporaryDirectory(dir=folder) as place:
-        yield Path(place)

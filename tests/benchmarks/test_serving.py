@@ -127,7 +127,7 @@ def test_a_percentile_is_a_value_that_was_seen() -> None:
     assert percentile([7.0], 0.99) == 7
 
 
-async def test_a_round_starts_a_server_loads_it_and_ends_it(tmp_path: Path) -> None:
+async def test_a_round_starts_a_server_loads_it_at_each_concurrency_and_ends_it(tmp_path: Path) -> None:
     (tmp_path / "one.jpg").write_bytes(b"JPEG")
     start = Start((sys.executable, "-c", SERVER, "{port}"))
     told: list[str] = []
@@ -135,7 +135,7 @@ async def test_a_round_starts_a_server_loads_it_and_ends_it(tmp_path: Path) -> N
     measured = await run_rounds([contestant], tmp_path, Plan(1, 0.3, 0.1), tmp_path, told.append)
     assert [(each.concurrency, each.errors) for each in measured] == [(1, 0), (2, 0)]
     assert all(each.per_second > 0 and each.pss_bytes > 1 << 20 for each in measured)
-    assert "tiny: 1: " in told[0]
+    assert ["1 at once: tiny " in told[0], "2 at once: tiny " in told[1]] == [True, True]
 
 
 async def test_a_server_that_does_not_come_up_is_said_with_what_it_wrote(tmp_path: Path) -> None:

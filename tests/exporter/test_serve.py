@@ -37,9 +37,9 @@ from labelstream.service.settings import BrokerSettings
 from labelstream.streams.amqp import decode
 from labelstream.streams.rabbitmq import RabbitBroker
 from labelstream.values import FileRef, Position, sha256_hex
-from labelstream_local.identities import OPERATOR
 from labelstream_local.ports import choose
 from labelstream_local.rabbitmq import RabbitServer
+from labelstream_local.rights import OPERATOR
 from labelstream_local.seaweedfs import WeedServer
 
 pytestmark = [pytest.mark.broker, pytest.mark.store]

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import pytest_asyncio
 
-from labelstream_local.stack import Stack, down, up
+from labelstream.service.settings import TracingSettings
+from labelstream.service.tracing import tracing
+from labelstream_local.process import StartFailed
+from labelstream_local.prometheus import find_prometheus
+from labelstream_local.scrapes import Scrape, scrape
+from labelstream_local.services import NAMES
+from labelstream_local.stack import Options, Stack, down, up
 
+from ..tracing.collector import Collector, collecting  # noqa: TID252  # tests are no package with a name
 from .course import Course, options, undisturbed
 from .watching import Onlooker, onlooker
 
@@ -21,17 +28,36 @@ class Reference:
 
     stack: Stack
     course: Course
+    inference: Scrape  # what it said when its first model had just begun to answer
+    collector: Collector  # which the services and the course's producer, `platform`, tell what they do
 
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
     """The stack that the tests share: each leaves it serving a model, and validates too little for a new training."""
     directory = tmp_path_factory.mktemp("reference")
+    with collecting() as collector:
+        try:
+            told = replace(_traced(options(directory), collector), observability=_can_be_watched(), patience=0.02)
+            stack = up(directory / "stack", told)
+            with tracing(TracingSettings(endpoint=collector.endpoint), "platform"):
+                course = asyncio.run(_course(stack))
+            yield Reference(stack, course, scrape(stack.url("inference")), collector)
+        finally:
+            down(directory / "stack")
+
+
+def _traced(untraced: Options, collector: Collector) -> Options:
+    endpoint = {"LABELSTREAM_TRACING__ENDPOINT": collector.endpoint}
+    return replace(untraced, told={name: {**untraced.told.get(name, {}), **endpoint} for name in NAMES})
+
+
+def _can_be_watched() -> bool:
     try:
-        stack = up(directory / "stack", options(directory))
-        yield Reference(stack, asyncio.run(_course(stack)))
-    finally:
-        down(directory / "stack")
+        find_prometheus()
+    except StartFailed:
+        return False
+    return True
 
 
 async def _course(stack: Stack) -> Course:

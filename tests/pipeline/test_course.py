@@ -1,5 +1,7 @@
 """What one undisturbed course of the pipeline comes to."""
 
+import time
+
 import pytest
 
 from labelstream.classes import ClassSchema
@@ -47,3 +49,12 @@ def test_what_was_exported_finds_the_boxes_that_the_trained_weights_find(referen
     agreement = artifact.agreement
     assert agreement.images == reference.course.requested[0].dataset.test_images
     assert (agreement.boxes > 0, agreement.unmatched) == (True, 0)
+
+
+def test_the_time_from_the_newest_label_to_the_model_in_service_is_measured_once(reference: Reference) -> None:
+    course, wanted = reference.course, {"project": "default"}
+    said = {event.annotated_ms for event in (*course.requested, *course.exported, *course.promoted)}
+    count = reference.inference.total("labelstream_label_to_live_seconds_count", **wanted)
+    seconds = reference.inference.total("labelstream_label_to_live_seconds_sum", **wanted)
+    assert (len(said), None in said, count) == (1, False, 1)
+    assert 0 < (seconds or 0) < time.time() - min(said) / 1000

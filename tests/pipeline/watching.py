@@ -130,9 +130,9 @@ def _processes(stack: Stack) -> list[psutil.Process]:
     return marked + engines
 
 
-def predict(stack: Stack, image: bytes) -> dict[str, object]:
+def predict(stack: Stack, image: bytes, **headers: str) -> dict[str, object]:
     """Ask the stack's inference about an image."""
-    answer = httpx.post(f"{stack.url('inference')}/v1/predict", files={"image": image}, timeout=60)
+    answer = httpx.post(f"{stack.url('inference')}/v1/predict", files={"image": image}, headers=headers, timeout=60)
     assert answer.status_code == 200, answer.text
     body: dict[str, object] = answer.json()
     return body

@@ -32,7 +32,7 @@ def test_only_their_owner_may_read_the_secrets(stack: Stack) -> None:
     assert stack.layout.root.stat().st_mode & 0o777 == 0o700
     assert stack.layout.secrets.stat().st_mode & 0o777 == 0o700
     files = [*stack.layout.secrets.iterdir(), stack.layout.supervisor_config, stack.layout.record]
-    servers = [stack.layout.data("rabbitmq") / "rabbitmq.conf", stack.layout.data("seaweedfs") / "s3.json"]
+    servers = [stack.layout.data("rabbitmq") / "definitions.json", stack.layout.data("seaweedfs") / "s3.json"]
     assert {path.name: path.stat().st_mode & 0o077 for path in [*files, *servers]} == {
         path.name: 0 for path in [*files, *servers]
     }
@@ -81,7 +81,7 @@ def test_each_service_reads_and_writes_only_what_it_needs(
 
 def test_a_wrong_password_does_not_open_the_broker(stack: Stack) -> None:
     node = stack.rabbitmq
-    node.password = "wrong"
+    node.passwords["operator"] = "wrong"
     assert stack.rabbitmq.ready()
     assert not node.ready()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.events.base import Event
@@ -105,7 +106,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @asynccontextmanager
 async def _mirroring(stack: Stack) -> AsyncIterator[Health]:
     settings = TrainerSettings(
-        broker=stack.broker, store=stack.store, trainer=TrainerGroup(mlflow_url=stack.url(MLFLOW))
+        broker=stack.broker,
+        store=stack.store,
+        trainer=TrainerGroup(mlflow_url=stack.url(MLFLOW), mlflow_password=SecretStr(stack.mlflow.password)),
     )
     health = Health()
     task = asyncio.create_task(mirror(settings, health))
@@ -134,7 +137,8 @@ async def _until(happened: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def _asked(stack: Stack, path: str, **asked: Any) -> dict[str, Any]:
-    async with httpx.AsyncClient(base_url=f"{stack.url(MLFLOW)}/api/2.0/mlflow", timeout=30) as client:
+    base_url = f"{stack.url(MLFLOW)}/api/2.0/mlflow"
+    async with httpx.AsyncClient(base_url=base_url, auth=stack.mlflow.login, timeout=30) as client:
         try:
             post = path.endswith("/search")
             answer = await (client.post(path, json=asked) if post else client.get(path, params=asked))

@@ -11,6 +11,7 @@ from labelstream_cli.setting import variables_of
 from labelstream_cli.stack_commands import path_or_name
 from labelstream_local.layout import Layout
 from labelstream_local.record import Record, merged, settle_ports
+from labelstream_local.services import NAMES
 from labelstream_local.stack import projects_of
 
 
@@ -44,9 +45,18 @@ def test_a_setting_becomes_the_variable_that_its_service_reads(here: Path) -> No
     }
 
 
+def test_what_every_service_has_can_be_told_to_one_or_to_all() -> None:
+    endpoint = "http://127.0.0.1:4318/v1/traces"
+    told = variables_of([f"all.tracing.endpoint={endpoint}", "exporter-work.log-level=debug"])
+    assert set(told) == set(NAMES)
+    assert told["inference"] == {"LABELSTREAM_TRACING__ENDPOINT": endpoint}
+    assert told["exporter-work"] == {"LABELSTREAM_TRACING__ENDPOINT": endpoint, "LABELSTREAM_LOG_LEVEL": "debug"}
+
+
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
+        ("all.recipe=weather", "what all services have is log_level and tracing"),
         ("recipe=weather", "SERVICE.SETTING=VALUE"),
         ("augmenter.recipe", "SERVICE.SETTING=VALUE"),
         ("augmentor.recipe=weather", "there is no service 'augmentor'"),

@@ -28,9 +28,18 @@ def test_what_a_service_that_is_down_would_tell_is_not_known() -> None:
 def test_a_dataset_and_a_model_that_are_not_there_yet_are_none() -> None:
     up = (Program("trainer", "RUNNING", ready=True), Program("inference", "RUNNING", ready=False))
     assert shown(*up) == ["dataset  none yet", "model    none yet", "next training: not known yet"]
-    assert shown(*up, dataset={"id": "d", "samples": {"train": 8}}, model={"default": "m"}) == [
-        "dataset  id: d, samples: train: 8", "model    default: m", "next training: not known yet",
+    assert shown(*up, dataset={"id": "d", "project": "harbour", "samples": {"train": 8, "test": 2}}) == [
+        "dataset  d of harbour: 8 train, 2 test", "model    none yet", "next training: not known yet",
     ]  # fmt: skip
+
+
+def test_the_model_of_each_project_is_told_with_what_runs_and_what_it_learned() -> None:
+    up = (Program("inference", "RUNNING", ready=True),)
+    model = {"model": "m", "promotion": 3, "artifact": "onnx-fp32", "backend": "CPU", "dataset": "d"}
+    assert shown(*up, model={"default": {**model, "on_probation": True}, "harbour": None})[:2] == [
+        "model    default: m, as onnx-fp32 by CPU, promotion 3, dataset d, on probation",
+        "model    harbour: none yet",
+    ]
 
 
 def test_how_far_the_augmenter_is_is_told_of_each_project_also_before_its_first_batch() -> None:

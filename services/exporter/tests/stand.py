@@ -140,7 +140,7 @@ class Exporter:
         promoting = Promoting(book, voice, ledger.training, self.data, policy, self.signing_key, self.health)
         return Decider(exporting, promoting, book, self.health)
 
-    async def train(self, job: str, map50_95: float = 0.5) -> None:
+    async def train(self, job: str, map50_95: float = 0.5, annotated_ms: int | None = None) -> None:
         """Have a training finish, at second 1000."""
         description = DatasetDescription(
             id="d" * 64,
@@ -168,6 +168,7 @@ class Exporter:
                 best_epoch=1,
                 validation=metrics(map50_95),
                 test=metrics(map50_95),
+                annotated_ms=annotated_ms,
             )
         )
 
@@ -187,7 +188,7 @@ class Exporter:
         for queue in queues:
             worker = Worker(queue, self.queue, Leases(self.data, "worker"), self.data, self.health, do)
             while (taken := await self.queue.take(queue, wait_s=0)) is not None:
-                await worker._work(taken)
+                await worker._work(taken, queue)
 
     async def answered(self, do: Do = export) -> None:
         """Have every training exported or refused by one decider."""

@@ -282,3 +282,10 @@ async def test_a_store_that_is_away_delays_the_model_and_nothing_else(exporter):
     exporter.data.away = None
     await decider.tick()
     assert exporter.said() == [f"exported {ONNX}", "promoted by policy"]
+
+
+async def test_the_age_of_what_was_learned_is_handed_on_to_the_promotion(exporter):
+    await exporter.train("t1", annotated_ms=1_700_000_000_000)
+    await exporter.answered()
+    exported, promoted = exporter.events()
+    assert exported.annotated_ms == promoted.annotated_ms == 1_700_000_000_000

@@ -64,3 +64,11 @@ async def test_the_decider_shows_its_formats_that_wait(exporter: Exporter):
     await exporter.train("t1")
     await exporter.answered()
     assert read("labelstream_exporter_formats_waiting", project="default", format=ENGINE) == 1
+
+
+def test_what_seldom_happens_stands_at_zero_before():
+    metrics.introduce(["fresh"], [ONNX])
+    refused = "labelstream_exporter_refused_total"
+    assert read(refused, project="fresh", format=ONNX, rule="export.disagrees") == 0
+    assert read(refused, project="fresh", format="", rule="export.no_format") == 0
+    assert read("labelstream_exporter_models", project="fresh", outcome="exported") == 0

@@ -37,6 +37,7 @@ from labelstream.values import FileRef, Position, Split, digest_of, sha256_hex
 from labelstream.view import AnnotationView
 from labelstream.weights import RECORD, ImportedWeights
 from labelstream_datasets.building.index import BatchIndex
+from trainer.deciding.annotated import WhenAnnotated, not_known
 from trainer.deciding.parts import Parts
 from trainer.deciding.policy import Policy
 from trainer.domain import Champions
@@ -101,6 +102,7 @@ class Trainer:
     champions: Champions = field(default_factory=Champions)
     recipe: TrainingRecipe = field(default_factory=TrainingRecipe)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    annotated_ms: WhenAnnotated = not_known
 
     async def started(self, queue: JobQueue | None = None) -> Decider:
         """Start a decider, as after a crash: it knows what the stream says."""
@@ -122,6 +124,7 @@ class Trainer:
             book=book,
             index=self.index,
             champions=self.champions,
+            annotated_ms=self.annotated_ms,
         )
         decider = parts.decider()
         decider.deciding.caught_up = True

@@ -21,7 +21,7 @@ from labelstream.events.training import (
 )
 from labelstream.trainings import JobBook
 from labelstream.values import FileRef, Position
-from trainer.metrics import measure
+from trainer.metrics import introduce, measure
 
 ALERTS = Path(__file__).parents[3] / "deploy/observability/alerts/trainer.yml"
 FILE = FileRef.of("k", b"k")
@@ -103,3 +103,17 @@ def test_every_metric_that_an_alert_asks_for_is_there():
     asked = set(re.findall(r"labelstream_trainer_\w+", ALERTS.read_text()))
     assert len(asked) == 4
     assert {name.removesuffix("_total") for name in asked} <= there
+
+
+def test_the_oldest_running_job_shows_how_far_it_is_and_none_shows_nothing():
+    value = measured("progress", requested("a"), started("a"), progressed("a"), now_s=3)
+    assert (value("epoch"), value("epochs_planned")) == (1, 9)
+    value = measured("progress", requested("a"), started("a"), progressed("a"), finished("a", 0.8), now_s=4)
+    assert (value("epoch"), value("epochs_planned")) == (0, 0)
+
+
+def test_what_seldom_happens_stands_at_zero_before():
+    introduce(["fresh"])
+    labels = {"project": "fresh", "rule": "out-of-memory"}
+    assert REGISTRY.get_sample_value("labelstream_trainer_recoveries_total", labels) == 0
+    assert REGISTRY.get_sample_value("labelstream_trainer_epochs_total", {"project": "fresh"}) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from functools import cache
 
 import httpx
 
@@ -12,4 +13,11 @@ _NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 def get(url: str, timeout_s: float = 5) -> httpx.Response:
     """Return the answer; no proxy is asked. Raises httpx.HTTPError."""
-    return httpx.get(url, timeout=timeout_s, verify=_NO_AUTHORITIES, trust_env=False)
+    verify = _authorities() if url.startswith("https:") else _NO_AUTHORITIES
+    return httpx.get(url, timeout=timeout_s, verify=verify, trust_env=False)
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Return those that this machine believes: services of a cluster may speak TLS."""
+    return ssl.create_default_context()

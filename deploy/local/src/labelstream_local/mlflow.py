@@ -5,6 +5,7 @@ It is installed in an environment of its own, since what it is built with is not
 
 from __future__ import annotations
 
+import secrets
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -16,23 +17,51 @@ import httpx
 from labelstream_local import ports
 from labelstream_local.asking import get
 from labelstream_local.process import Child, Command, StartFailed, last_lines, stop_marked, wait_until
-from labelstream_local.secret_files import private_directory
+from labelstream_local.secret_files import private_directory, write_private
 
 MLFLOW = "mlflow"
+USERNAME = "admin"
+# Forms of its pages are protected by a key of each server's own. It is taken from the environment alone, which others
+# than the server's user can't see; made at each start, it stands nowhere else.
+_WITH_A_KEY = 'export MLFLOW_FLASK_SERVER_SECRET_KEY="$(head -c 24 /dev/urandom | base64)"; exec "$@"'
+_CONFIG = """\
+; Written by `labelstream up`. The password counts when the database of users is made: once.
+[mlflow]
+default_permission = NO_PERMISSIONS
+database_uri = {database}
+admin_username = {username}
+admin_password = {password}
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+; Checking a password takes a quarter of a second of computing: at each request, unless it is remembered for some time.
+auth_cache_ttl_seconds = 300
+"""
 
 
 @dataclass
 class MlflowServer:
-    """One MLflow under `base_dir`: runs in SQLite, artifacts in a folder. They outlive stop() and kill()."""
+    """One MLflow under `base_dir`, for those who log in: runs and users in SQLite, artifacts in a folder.
+
+    They outlive stop() and kill().
+    """
 
     base_dir: Path
     port: int = field(default_factory=lambda: ports.choose(1)[0])
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     _child: Child | None = None
 
     @property
     def url(self) -> str:
         """Where it answers, people and programs."""
         return f"http://{ports.HOST}:{self.port}"
+
+    @property
+    def login(self) -> tuple[str, str]:
+        """The name and the password of who may do everything there."""
+        return USERNAME, self.password
+
+    @property
+    def _users(self) -> str:
+        return f"sqlite:///{self.base_dir / 'users.db'}"
 
     @property
     def log(self) -> Path:
@@ -42,9 +71,12 @@ class MlflowServer:
     def prepare(self) -> Command:
         """Return the command that starts the server. Raises StartFailed when it is not installed."""
         private_directory(self.base_dir)
+        config = write_private(self.base_dir / "mlflow-auth.ini", auth_config(self.password, self._users))
         argv = (
+            *("/bin/sh", "-c", _WITH_A_KEY, MLFLOW),
             str(find_mlflow()),
             "server",
+            "--app-name=basic-auth",
             f"--host={ports.HOST}",
             f"--port={self.port}",
             "--workers=1",
@@ -53,6 +85,7 @@ class MlflowServer:
         )
         environment = {
             "HOME": str(self.base_dir),
+            "MLFLOW_AUTH_CONFIG_PATH": str(config),
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # of its own kind, for language models
@@ -85,6 +118,12 @@ class MlflowServer:
         if self._child is not None:
             self._child.stop(signal.SIGKILL)
         stop_marked(str(self.base_dir))
+
+
+def auth_config(password: str, database: str) -> str:
+    """Return what MLflow reads about its login; `database`: where its users stand, as SQLAlchemy has it."""
+    told = {"database": database, "username": USERNAME, "password": password}
+    return _CONFIG.format(**{name: value.replace("%", "%%") for name, value in told.items()})
 
 
 def environment() -> Path:

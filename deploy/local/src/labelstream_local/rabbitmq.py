@@ -17,10 +17,11 @@ from rstream import Producer
 
 from labelstream.service.settings import BrokerSettings
 from labelstream_local import ports
+from labelstream_local.definitions import definitions
 from labelstream_local.process import Child, Command, StartFailed, last_lines, stop_marked, wait_until
+from labelstream_local.rights import OPERATOR, USERS, Served
 from labelstream_local.secret_files import private_directory, write_private
 
-USERNAME = "labelstream"
 CHOSEN = "LABELSTREAM_RABBITMQ_SERVER"
 # The script in bin/ of the installation; the one in sbin/ changes directory and user.
 _PLACES = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server")
@@ -38,15 +39,15 @@ listeners.tcp.default = 127.0.0.1:{amqp}
 stream.listeners.tcp.default = 127.0.0.1:{stream}
 stream.advertised_host = 127.0.0.1
 stream.advertised_port = {stream}
-default_user = {username}
-default_pass = {password}
+load_definitions = {definitions}
 loopback_users = none
 disk_free_limit.absolute = 200MB
 vm_memory_high_watermark.relative = 0.4
 log.console.level = warning
 """
 _CONFIG_OF_PLUGIN = {
-    "rabbitmq_prometheus": "prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {prometheus}\n",
+    "rabbitmq_prometheus": "prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {prometheus}\n"
+    "prometheus.return_per_object_metrics = true\n",
 }
 
 
@@ -72,20 +73,30 @@ class RabbitServer:
 
     base_dir: Path
     ports: RabbitPorts = field(default_factory=RabbitPorts.free)
-    password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    passwords: dict[str, str] = field(default_factory=dict, repr=False)  # user → password; the missing are generated
     plugins: tuple[str, ...] = _PLUGINS
+    served: Served = field(default_factory=Served)  # whose input streams the users may reach
+    retired: tuple[str, ...] = ()  # users of earlier times, who may do nothing any more
     _epmd: Child | None = None
     _beam: Child | None = None
 
+    def __post_init__(self) -> None:
+        for user in USERS:
+            self.passwords.setdefault(user, secrets.token_urlsafe(24))
+
     @property
     def settings(self) -> BrokerSettings:
-        """How to reach this node."""
+        """How the operator reaches this node."""
+        return self.settings_of(OPERATOR)
+
+    def settings_of(self, user: str) -> BrokerSettings:
+        """How a user reaches this node."""
         return BrokerSettings(
             host=ports.HOST,
             stream_port=self.ports.stream,
             amqp_port=self.ports.amqp,
-            username=USERNAME,
-            password=SecretStr(self.password),
+            username=user,
+            password=SecretStr(self.passwords[user]),
         )
 
     @property
@@ -127,7 +138,7 @@ class RabbitServer:
             raise StartFailed(f"RabbitMQ did not come up. The end of {self.log}:\n{last_lines(self.log)}")
 
     def ready(self) -> bool:
-        """Return whether both protocols answer and our password opens the door."""
+        """Return whether both protocols answer and the operator's password opens the door."""
         return speaks_amqp(self.ports.amqp) and ports.is_open(self.ports.stream) and can_log_in(self.settings)
 
     def kill(self) -> None:
@@ -158,8 +169,9 @@ class RabbitServer:
 
     def _write_files(self) -> None:
         template = _CONFIG + "".join(_CONFIG_OF_PLUGIN.get(plugin, "") for plugin in self.plugins)
-        numbers = vars(self.ports)
-        config = template.format(**numbers, username=USERNAME, password=self.password)
+        told = self.base_dir / "definitions.json"
+        write_private(told, definitions(self.passwords, self.served, self.retired))
+        config = template.format(**vars(self.ports), definitions=told)
         write_private(self.base_dir / "rabbitmq.conf", config)
         write_private(self.base_dir / "advanced.config", "[].\n")
         write_private(self.base_dir / "rabbitmq-env.conf", "")
@@ -184,7 +196,7 @@ class RabbitServer:
             "RABBITMQ_GENERATED_CONFIG_DIR": str(base / "generated"),
             "RABBITMQ_PID_FILE": str(base / "rabbitmq.pid"),
             "RABBITMQ_DIST_PORT": str(self.ports.distribution),
-            "ERL_CRASH_DUMP_SECONDS": "0",  # a dump would hold the password
+            "ERL_CRASH_DUMP_SECONDS": "0",  # a dump would hold passwords
             "RABBITMQ_ALLOW_INPUT": "1",  # the script becomes the node instead of staying its parent
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} {_ERL_ARGS}",
         }

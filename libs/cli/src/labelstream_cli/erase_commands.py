@@ -22,7 +22,7 @@ from labelstream_cli.erase.view import Erased, tell_beyond, tell_concerned, tell
 from labelstream_cli.reaching import bars, broker_at, one_at_a_time, require_stream
 from labelstream_cli.running import CommandFailed, Directory, Json, Project, run, stack_with
 from labelstream_local.layout import DEFAULT
-from labelstream_local.services import input_stream
+from labelstream_local.rights import input_stream
 from labelstream_local.stack import Stack
 
 _NAME = "labelstream-erase"

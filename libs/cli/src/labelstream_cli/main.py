@@ -28,13 +28,14 @@ COMMANDS = (
     Later("down", "labelstream_cli.stack_commands", "Stop everything that belongs to the stack; its data stay."),
     Later(
         "status",
-        "labelstream_cli.stack_commands",
+        "labelstream_cli.status_commands",
         "Show each service, each stream's length, each consumer's lag, and the current dataset and model.",
     ),
+    Later("attach", "labelstream_cli.attach_commands", "Let every command work on a compose project of this machine."),
     Later(
         "url",
         "labelstream_cli.stack_commands",
-        "Print where a service of the stack answers HTTP, or its MLflow server.",
+        "Print where a service of the stack answers HTTP, or a server that was asked for.",
     ),
     Later(
         "push",
@@ -87,9 +88,24 @@ COMMANDS = (
         "Erase annotations for good: their labels, their images and every variant of them.",
     ),
     Later(
+        "secrets",
+        "labelstream_cli.secrets_commands",
+        "Secrets of a deployment by containers: make them, hand them to Kubernetes.",
+    ),
+    Later(
         "gc",
         "labelstream_cli.gc_commands",
         "Remove images and archives that nothing kept refers to. Begins as a dry run: --delete removes.",
+    ),
+    Later(
+        "backup",
+        "labelstream_cli.backup_commands",
+        "Back up streams and objects, as files that replay; list backups, and look whether one is whole.",
+    ),
+    Later(
+        "restore",
+        "labelstream_cli.backup_commands",
+        "Restore a backup into an empty stack, with the same offsets, datasets and models.",
     ),
 )
 

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from labelstream.errors import Misconfigured
 from labelstream_cli.pictures import Marked, draw, open_picture
 from labelstream_cli.predicting import Answer, ask_about, asking, checked
 from labelstream_cli.running import CommandFailed, Directory, Json, failed
@@ -24,8 +25,9 @@ def register(app: typer.Typer) -> None:
     app.command("predict")(_predict)
 
 
-def _predict(
+def _predict(  # noqa: PLR0913 -- typer makes an option of each
     images: Annotated[list[Path], typer.Argument(help="Image files.", metavar="IMAGE...")],
+    *,
     url: Annotated[
         str | None,
         typer.Option(help="The inference service; default: the embedded stack's.", envvar="LABELSTREAM_INFERENCE_URL"),
@@ -45,6 +47,7 @@ def _predict(
             metavar="lsk_…",
         ),
     ] = None,
+    ca: Annotated[Path | None, typer.Option(metavar="FILE", help="CA file (PEM) of an https service.")] = None,
     directory: Directory = DEFAULT,
     as_json: Json = False,
 ) -> None:
@@ -58,10 +61,10 @@ def _predict(
     """
     try:
         key = checked(api_key)
-        with asking(url or _own_url(directory), key) as client:
+        with asking(url or _own_url(directory), key, ca) as client:
             answers = [ask_about(client, path, confidence=confidence, project=project) for path in images]
         pictures = write_pictures(answers, out) if out is not None else []
-    except (CommandFailed, OSError) as problem:
+    except (CommandFailed, Misconfigured, OSError) as problem:
         raise failed(problem) from problem
     if as_json:
         typer.echo(json.dumps({"answers": [{"file": one.image, **one.raw} for one in answers], "pictures": pictures}))

@@ -43,10 +43,13 @@ def checked(api_key: str | None) -> str | None:
     return shown
 
 
-def asking(url: str, api_key: str | None = None) -> Client:
-    """Return a client of the service at `url`; it shows the API key, where there is one. Raises CommandFailed."""
+def asking(url: str, api_key: str | None = None, ca: Path | None = None) -> Client:
+    """Return a client of the service at `url`, which shows the API key and believes the CA, where there is one.
+
+    Raises CommandFailed, and Misconfigured for a CA file that is none.
+    """
     try:
-        return Client(url, checked(api_key), retries=RETRIES)
+        return Client(url, checked(api_key), retries=RETRIES, ca=ca)
     except ValueError as error:
         raise CommandFailed(str(error)) from error
 

@@ -30,7 +30,11 @@ T = TypeVar("T")
 
 Url = Annotated[
     str | None,
-    typer.Option(help="Another broker: rabbitmq-stream://user:password@host:5552/vhost", envvar="LABELSTREAM_URL"),
+    typer.Option(
+        help="Another broker: rabbitmq-stream://user:password@host:5552/vhost, "
+        "or over TLS rabbitmq-stream+tls://user:password@host:5551/vhost?ca=FILE",
+        envvar="LABELSTREAM_URL",
+    ),
 ]
 Tell = Callable[[str, int, int], None]  # what is read, how much of it, of how much
 PATIENCE_S = 60.0  # with a broker that went away in the middle

@@ -22,7 +22,7 @@ from labelstream_cli.reaching import one_at_a_time
 from labelstream_cli.running import Directory, Json, Project, run, stack_with
 from labelstream_cli.schema_changing import PATIENCE_S, as_next, publish_schema, with_classes
 from labelstream_local.layout import DEFAULT
-from labelstream_local.services import input_stream
+from labelstream_local.rights import input_stream
 from labelstream_local.stack import Stack
 
 _NAME = "labelstream-schema"

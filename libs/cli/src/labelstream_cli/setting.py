@@ -1,4 +1,4 @@
-"""Settings of services as a person types them: `augmenter.recipe=mine.yaml`."""
+"""Settings of services as a person types them: `augmenter.recipe=mine.yaml`, `all.log_level=debug`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from labelstream_local.services import NAMES
 
 _FILES = (".yaml", ".yml", ".json")
 _GROUPS = {"annotation-ingest": "ingest", "inference-annotate": "annotate"}
+_ALL = "all"
+_SHARED = ("log_level", "tracing")  # what every service can be told, and the stack does not say itself
 
 
 def variables_of(settings: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -20,15 +22,22 @@ def variables_of(settings: Iterable[str]) -> dict[str, dict[str, str]]:
         service, dot, path = name.strip().partition(".")
         if not (equals and dot and path):
             raise Misconfigured(f"--set {setting}: write SERVICE.SETTING=VALUE, such as augmenter.recipe=weather")
-        if service not in NAMES:
+        if service not in (*NAMES, _ALL):
             raise Misconfigured(f"--set {setting}: there is no service {service!r}; there are {', '.join(NAMES)}")
-        told.setdefault(service, {})[_variable(service, path)] = _absolute(value)
+        if service == _ALL and not _is_shared(path):
+            raise Misconfigured(f"--set {setting}: what all services have is {' and '.join(_SHARED)}")
+        for one in NAMES if service == _ALL else (service,):
+            told.setdefault(one, {})[_variable(one, path)] = _absolute(value)
     return told
 
 
+def _is_shared(path: str) -> bool:
+    return path.partition(".")[0].replace("-", "_") in _SHARED
+
+
 def _variable(service: str, path: str) -> str:
-    group = _GROUPS.get(service, service.partition("-")[0])
-    return f"LABELSTREAM_{group}__{path.replace('.', '__').replace('-', '_')}".upper()
+    group = "" if _is_shared(path) else _GROUPS.get(service, service.partition("-")[0]) + "__"
+    return f"LABELSTREAM_{group}{path.replace('.', '__').replace('-', '_')}".upper()
 
 
 def _absolute(value: str) -> str:

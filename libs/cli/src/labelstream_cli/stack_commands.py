@@ -1,26 +1,22 @@
-"""labelstream up, down and status: the embedded stack on this machine."""
+"""labelstream up and down: the embedded stack on this machine."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from labelstream.errors import Misconfigured
 from labelstream.schemas import load_named_schema, names
 from labelstream_cli.running import ERRORS, Directory, Json, failed
 from labelstream_cli.setting import variables_of
-from labelstream_cli.status_view import show
 from labelstream_local.layout import DEFAULT
 from labelstream_local.process import StartFailed
 from labelstream_local.services import NAMES, ON_REQUEST
 from labelstream_local.stack import Options, Stack, down, load, projects_of, up
-from labelstream_local.status import Status, status_of
 
 ANSWERING = (*NAMES, *ON_REQUEST)  # what has an address of its own
 
@@ -29,11 +25,11 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("up")(_up)
     app.command("down")(_down)
-    app.command("status")(_status)
     app.command("url")(_url)
 
 
-def _up(
+def _up(  # noqa: PLR0913 -- typer makes an option of each
+    *,
     directory: Directory = DEFAULT,
     service: Annotated[
         list[str] | None, typer.Option(help=f"Start only this service; again for more. One of: {', '.join(NAMES)}.")
@@ -52,11 +48,15 @@ def _up(
         typer.Option(
             "--set",
             metavar="SERVICE.SETTING=VALUE",
-            help="A setting of a service, as its README lists them; again for more. Kept until it is set to nothing.",
+            help="A setting of a service, as its README lists them; of `all`: `log_level`, `tracing.…`. Again: more. "
+            "Kept until it is set to nothing.",
         ),
     ] = None,
     mlflow: Annotated[
         bool, typer.Option("--mlflow", help="Also start an MLflow server, to which the trainer mirrors its runs.")
+    ] = False,
+    observability: Annotated[
+        bool, typer.Option("--observability", help="Also start a Prometheus, which watches everything.")
     ] = False,
     within: Annotated[float, typer.Option(help="Seconds that each program may take to come up.")] = 180.0,
     as_json: Json = False,
@@ -69,7 +69,8 @@ def _up(
     - `labelstream up`
     - `labelstream up --service annotation-ingest --service augmenter`
     - `labelstream up --set augmenter.recipe=mine.yaml --set trainer.dataset.ratios=70/15/15`
-    - `labelstream up --mlflow`
+    - `labelstream up --set all.tracing.endpoint=http://127.0.0.1:4318/v1/traces`
+    - `labelstream up --mlflow --observability`
     - `labelstream up --dir /tmp/trial --json`
     """
     unknown = set(service or ()) - set(NAMES)
@@ -82,7 +83,15 @@ def _up(
     except Misconfigured as problem:
         raise failed(problem) from problem
     chosen = tuple(service or NAMES)
-    options = Options(chosen, projects=projects, schemas=schemas, told=told, mlflow=mlflow, within_s=within)
+    options = Options(
+        chosen,
+        projects=projects,
+        schemas=schemas,
+        told=told,
+        mlflow=mlflow,
+        observability=observability,
+        within_s=within,
+    )
     try:
         stack = up_with_progress(directory, options, quiet=as_json)
     except StartFailed as problem:
@@ -116,32 +125,11 @@ def _down(directory: Directory = DEFAULT, as_json: Json = False) -> None:
         typer.echo(f"Stopped {count} processes." if count else "Nothing was running.")
 
 
-def _status(directory: Directory = DEFAULT, as_json: Json = False) -> None:
-    """Show each service, each stream's length, each consumer's lag, and the current dataset and model.
-
-    Works while things are down, and says so.
-
-    Examples:
-    - `labelstream status`
-    - `labelstream status --json | jq .lags`
-    """
-    try:
-        status = asyncio.run(status_of(load(directory)))
-    except StartFailed as problem:
-        if not as_json:
-            raise failed(problem) from problem
-        status = Status(str(directory.resolve()), False, (), (), (), None, None)
-    if as_json:
-        typer.echo(json.dumps(status.as_json(), default=str))
-    else:
-        show(status, Console())
-
-
 def _url(
     service: Annotated[str, typer.Argument(help=f"One of: {', '.join(ANSWERING)}.")],
     directory: Directory = DEFAULT,
 ) -> None:
-    """Print where a service of the stack answers HTTP, or its MLflow server.
+    """Print where a service of the stack answers HTTP, or a server that was asked for.
 
     Examples:
     - `curl -s "$(labelstream url inference)/v1/models"`
@@ -151,7 +139,7 @@ def _url(
     try:
         stack = load(directory)
         if service in ON_REQUEST and service not in stack.record.on_request:
-            raise StartFailed(f"the stack was started without {service}: `labelstream up --{service}`")
+            raise StartFailed(f"the stack was started without {service}: `labelstream up {ON_REQUEST[service]}`")
         typer.echo(stack.url(service))
     except StartFailed as problem:
         raise failed(problem) from problem

@@ -18,6 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 ATTEMPTS = 3  # a child may also die innocently, of a signal or of too little memory
+LATE = 2  # times: once, all of us may have been suspended, or the clock been set, by which the pool measures
 
 
 class Crashed(Exception):
@@ -29,7 +30,7 @@ class Crashed(Exception):
 
 
 class TookTooLong(Exception):
-    """A call took longer than is allowed, and was ended together with its process."""
+    """A call took longer than is allowed, LATE times, and was ended together with its process each time."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Processes:
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what `work`, a function of a module, returns in a child. Raises its Rejected, Crashed, TookTooLong."""
-        exitcode = 0
+        exitcode, late = 0, 0
         for _ in range(ATTEMPTS):
             future = self._pool.schedule(_guarded, args=[work, args, kwargs], timeout=self._timeout_s)
             try:
@@ -71,7 +72,9 @@ class Processes:
             except ProcessExpired as error:
                 exitcode = error.exitcode
             except TimeoutError as error:
-                raise TookTooLong(f"it took longer than {self._timeout_s:g} s") from error
+                late += 1
+                if late == LATE:
+                    raise TookTooLong(f"it took longer than {self._timeout_s:g} s, {LATE} times") from error
             else:
                 if isinstance(result, _Refused):
                     raise Rejected(result.rule, result.reason, result.hint)

@@ -7,6 +7,7 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 
 from labelstream import keys
 from labelstream.blobs.leases import Leases
@@ -247,3 +248,28 @@ async def test_a_job_that_a_worker_dies_of_counts_as_a_failure_with_its_reason(o
         await office.worker("w", die).run()
     state = await Leases(office.blobs, "decider").look(keys.job("default", "j1", LEASE))
     assert (state.state, state.failures, state.reason) == ("released", 1, "LookupError('a bug')")
+
+
+async def test_attempts_are_counted_by_how_they_ended_and_timed(office):
+    def counted(outcome: str) -> float:
+        labels = {"queue": "jobs.test", "outcome": outcome}
+        return REGISTRY.get_sample_value("labelstream_jobs_done_total", labels) or 0
+
+    def figure(name: str) -> float:
+        return REGISTRY.get_sample_value(f"labelstream_job_{name}", {"queue": "jobs.test"}) or 0
+
+    running: list[float] = []
+
+    async def at_the_second(attempt: Attempt) -> Answer:
+        running.append(figure("running"))
+        if attempt.number == 1:
+            raise TryAgain("not yet")
+        raise Rejected("test.hopeless", "the number 7 is not even", "Send 8.")
+
+    before = {outcome: counted(outcome) for outcome in ("done", "failed", "again", "lost")}
+    timed = figure("seconds_count")
+    await office.until_ended(office.worker("w", at_the_second))
+    assert {outcome: counted(outcome) - there for outcome, there in before.items()} == {
+        "done": 0, "failed": 1, "again": 1, "lost": 0,
+    }  # fmt: skip
+    assert (running, figure("running"), figure("seconds_count") - timed) == ([1, 1], 0, 2)

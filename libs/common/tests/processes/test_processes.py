@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from labelstream.errors import Rejected
-from labelstream.processes import ATTEMPTS, Crashed, Processes, TookTooLong
+from labelstream.processes import ATTEMPTS, LATE, Crashed, Processes, TookTooLong
 
 
 @pytest.fixture
@@ -55,6 +55,14 @@ async def test_a_call_whose_process_was_killed_innocently_is_made_again(calls: A
     pool = Processes(1, 60)
     try:
         assert await pool.run(calls.die_at_first, ATTEMPTS - 1, tmp_path) == ATTEMPTS - 1
+    finally:
+        pool.close()
+
+
+async def test_a_call_that_was_late_once_is_made_again(calls: Any, tmp_path: Path) -> None:
+    pool = Processes(1, 2)  # all of us may have been suspended meanwhile, or somebody set the clock
+    try:
+        assert await pool.run(calls.hang_at_first, LATE - 1, tmp_path) == LATE - 1
     finally:
         pool.close()
 

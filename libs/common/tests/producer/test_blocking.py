@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -220,6 +221,25 @@ def test_an_address_says_all_that_is_needed() -> None:
     settings = broker_settings("rabbitmq-stream://me:p%40ss@broker/some%2Fhost")
     assert (settings.host, settings.stream_port, settings.vhost) == ("broker", 5552, "some/host")
     assert (settings.username, settings.password.get_secret_value()) == ("me", "p@ss")
+
+
+def test_an_address_over_tls_names_the_file_of_its_ca() -> None:
+    settings = broker_settings("rabbitmq-stream+tls://me:secret@broker/vhost?ca=/etc/my%20ca.pem")
+    assert (settings.stream_port, settings.amqp_port, settings.tls_ca) == (5551, 5671, Path("/etc/my ca.pem"))
+    assert broker_settings("rabbitmq-stream://me:secret@broker").tls_ca is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["rabbitmq-stream+tls://me:secret@broker", "rabbitmq-stream+tls://me:secret@broker?ca=",
+     "rabbitmq-stream+tls://me:secret@broker?cafile=ca.pem", "rabbitmq-stream+tls://me:secret@broker?ca=a.pem&verify=no",
+     "rabbitmq-stream://me:secret@broker?ca=ca.pem"],
+    ids=["no ca", "empty ca", "another name", "something more", "without tls"],
+)  # fmt: skip
+def test_an_address_never_falls_back_to_what_it_does_not_say(address: str) -> None:
+    with pytest.raises(Misconfigured, match="over TLS like") as refused:
+        broker_settings(address)
+    assert "secret@" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,6 @@ async def _answer_all(settings: IngestSettings, world: World, attempts: Attempts
                 follower = _follower(one, ingest, desk, told, world)
                 last = view.last_input(one.stream)
                 tasks.create_task(follower.follow(max(answered[publisher(one)], 0 if last is None else last + 1)))
-                tasks.create_task(follower.watch_lag())
     finally:
         await parking.close()
         await journal.close()

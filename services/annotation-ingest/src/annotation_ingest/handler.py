@@ -199,7 +199,7 @@ class Ingest:
 
     def _envelope(self, prepared: Prepared, event: Event) -> Envelope:
         delivery, message = prepared.delivery, prepared.message
-        return Envelope.of(
+        envelope = Envelope.of(
             event,
             source=SOURCE,
             answers=f"{delivery.stream}/{delivery.offset}",
@@ -207,6 +207,7 @@ class Ingest:
             flow=_short(message.correlation_id) if message else "",
             traceparent=_short(str(message.properties.get("traceparent", ""))) if message else "",
         )
+        return envelope.since(delivery.timestamp_ms)
 
 
 def _place(prepared: Prepared) -> Position:

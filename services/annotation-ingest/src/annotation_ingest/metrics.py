@@ -16,7 +16,6 @@ IN_A_ROW = Gauge(
 GAP = Counter(
     "labelstream_ingest_gap_messages_total", "Offsets of an input that were gone before they were read", ["stream"]
 )
-LAG = Gauge("labelstream_ingest_lag_messages", "Offsets between the input's end and the last answer", ["stream"])
 PACED = Counter("labelstream_ingest_paced_seconds_total", "Time for which a quota held an input up", ["stream"])
 
 
@@ -24,5 +23,5 @@ def introduce(stream: str) -> None:
     """Begin an input's series, so that what is rare can be seen to rise."""
     REJECTED.labels(stream, KILLED_SERVICE)
     IN_A_ROW.labels(stream, NO_RULE)
-    for metric in (GAP, LAG, PACED):
+    for metric in (GAP, PACED):
         metric.labels(stream)

@@ -23,7 +23,8 @@ def main() -> int:
     )
     parser.add_argument("role", nargs="?", choices=["decide", "work"], default="decide", help=roles)
     role = parser.parse_args().role
-    return serve("augmenter", AugmenterSettings, app.work if role == "work" else app.decide)
+    name, run = ("augmenter-work", app.work) if role == "work" else ("augmenter", app.decide)
+    return serve(name, AugmenterSettings, run)
 
 
 if __name__ == "__main__":

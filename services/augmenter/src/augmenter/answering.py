@@ -20,6 +20,7 @@ from labelstream.events.batch import BatchAugmented
 from labelstream.events.envelope import Envelope
 from labelstream.service.metrics import HANDLED, HANDLING, OFFSET
 from labelstream.streams.journal import Journal
+from labelstream.streams.lag import Behind
 
 log = structlog.get_logger()
 
@@ -43,6 +44,7 @@ class Answering:
     whole: WholeBatches  # what the journal folds into `done`
     journal: Journal
     publisher: str
+    behind: Behind
 
     async def prepare(self, batch: Batch) -> Answer:
         """Do what the batch asks for; return what is to be said of it.
@@ -66,6 +68,7 @@ class Answering:
     def _tell(self, batch: Batch, event: BatchAugmented) -> None:
         OFFSET.labels(ANNOTATION_EVENTS).set(batch.last)
         self.store.health.handled(ANNOTATION_EVENTS, batch.last)
+        self.behind.handled(batch.last)
         HANDLED.labels(ANNOTATION_EVENTS, "augmented").inc(len(event.members))
         HANDLED.labels(ANNOTATION_EVENTS, "left_out").inc(len(event.left_out))
         metrics.VARIANTS.inc(sum(len(member.variants) for member in event.members))

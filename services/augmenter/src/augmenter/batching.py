@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from augmenter.domain import Batch, Limits, Sample, modes_of
 from labelstream.events.annotation import Annotation, AnnotationErased, AnnotationSettled
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.events.envelope import Envelope
+from labelstream.service.tracing import MOST_LINKS
 from labelstream_datasets.archives.erased import Erasure
 
 ContentAt = Callable[[str, int], Annotation | None]  # of the annotation (name) as of (offset); None: erased since
@@ -46,6 +48,7 @@ class Batching:
         self._erasure = Erasure()
         self._size_bytes = 0
         self._since: float | None = None  # when the batch's first event came
+        self._traces: deque[str] = deque(maxlen=MOST_LINKS + 1)
 
     @property
     def first(self) -> int:
@@ -65,7 +68,10 @@ class Batching:
         if self._since is None:
             self._since = now
         self._last = offset
-        for sample, erased in self._validated(offset, envelope):
+        validated = list(self._validated(offset, envelope))
+        if envelope is not None and validated:
+            self._traces.appendleft(envelope.traceparent)
+        for sample, erased in validated:
             if erased:
                 self._erased_samples.append(sample)
             elif sample.content not in self._samples and not self._done(sample.content):
@@ -119,6 +125,7 @@ class Batching:
             samples=tuple(self._samples.values()),
             erased_samples=tuple(self._erased_samples),
             erasure=self._erasure,
+            traces=tuple(self._traces),
         )
         self._begin(self._last + 1)
         return batch

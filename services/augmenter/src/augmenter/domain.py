@@ -54,6 +54,7 @@ class Batch:
     samples: tuple[Sample, ...] = ()
     erased_samples: tuple[Sample, ...] = ()  # validated in the range, and erased by now
     erasure: Erasure = field(default_factory=Erasure)  # by the event at `last`
+    traces: tuple[str, ...] = field(default=(), compare=False)  # of what it answers, the newest first
 
 
 def chunks(samples: Sequence[Sample], limits: Limits) -> Iterator[tuple[Sample, ...]]:

@@ -31,9 +31,12 @@ class Augmenter:
         archives: list[FileRef] = []
         members: list[Member] = []
         left_out = [_erased(sample) for sample in batch.erased_samples]
+        newest, *others = batch.traces or ("",)
         dealt = list(chunks(batch.samples, self.limits))
         async with asyncio.TaskGroup() as group:
-            making = [group.create_task(self.maker.make(Order(batch.project, self.recipe, chunk))) for chunk in dealt]
+            making = [
+                group.create_task(self.maker.make(Order(batch.project, self.recipe, chunk, newest))) for chunk in dealt
+            ]
         for chunk, shelved in zip(dealt, (task.result() for task in making), strict=True):
             by_content = {sample.content: sample for sample in chunk}
             for made in shelved.contents.made:
@@ -57,7 +60,9 @@ class Augmenter:
             rewritten=rewritten,
         )
         answers = f"{self.recipe.digest}/{batch.first}-{batch.last}"
-        return Envelope.of(event, source=SOURCE, answers=answers, project=batch.project)
+        return Envelope.of(
+            event, source=SOURCE, answers=answers, project=batch.project, traceparent=newest, links=others
+        )
 
 
 def _stayed(erasure: Erasure) -> Iterator[Stayed]:

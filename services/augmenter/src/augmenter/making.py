@@ -43,6 +43,7 @@ class Order:
     project: str
     recipe: Recipe
     samples: tuple[Sample, ...]
+    traceparent: str = field(default="", compare=False)  # of what it is made for
 
     @property
     def digest(self) -> str:

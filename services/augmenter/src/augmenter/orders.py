@@ -57,7 +57,12 @@ def job_of(order: Order) -> Job:
         samples=samples,
     )
     first = order.samples[0].offset
-    return Job(project=order.project, id=digest_of([order.digest, first]), payload=asked.model_dump(mode="json"))
+    return Job(
+        project=order.project,
+        id=digest_of([order.digest, first]),
+        payload=asked.model_dump(mode="json"),
+        traceparent=order.traceparent,
+    )
 
 
 def order_of(project: str, asked: ArchiveOrder) -> Order:

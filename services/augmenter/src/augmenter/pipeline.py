@@ -13,7 +13,7 @@ from augmenter.done import Done
 from augmenter.handler import SOURCE, Augmenter
 from augmenter.line import Line
 from augmenter.lost import hold_archives, refuse_lost_archives
-from augmenter.metrics import COLLECTED
+from augmenter.metrics import COLLECTED, introduce
 from augmenter.modes import schema_modes
 from augmenter.store import Store
 from labelstream.batches import WholeBatches
@@ -25,6 +25,7 @@ from labelstream.service.health import Health
 from labelstream.service.patience import patiently
 from labelstream.streams.amqp import decode
 from labelstream.streams.journal import Journal
+from labelstream.streams.lag import Behind, reading
 from labelstream.streams.message import Delivery
 from labelstream.streams.ports import Broker
 from labelstream.view import AnnotationView
@@ -55,6 +56,7 @@ class Pipeline:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        introduce(self.project)
         recipe = self.augmenter.recipe
         publisher = publisher_name(self.project, recipe.digest)
         done = Done(self.project, recipe.digest)
@@ -73,9 +75,10 @@ class Pipeline:
             batching = Batching(
                 self.project, first, self.augmenter.limits, self._content_of(view), done, modes, self._labels_of(view)
             )
-            answering = Answering(self.augmenter, self.store, done, whole, journal, publisher)
-            async with asyncio.TaskGroup() as tasks:
-                await self._follow(view, batching, Line(answering, tasks, self.batches_ahead))
+            reader = f"{SOURCE}.{self.project}"
+            async with reading(self.broker, ANNOTATION_EVENTS, reader) as behind, asyncio.TaskGroup() as tasks:
+                answering = Answering(self.augmenter, self.store, done, whole, journal, publisher, behind)
+                await self._follow(view, batching, Line(answering, tasks, self.batches_ahead), behind)
         finally:
             await journal.close()
             view.close()
@@ -122,11 +125,14 @@ class Pipeline:
             await reader.close()
         view.commit()
 
-    async def _follow(self, view: AnnotationView, batching: Batching, line: Line) -> None:
+    async def _follow(self, view: AnnotationView, batching: Batching, line: Line, behind: Behind) -> None:
+        behind.begin(batching.first)
         reader = self.broker.reader(ANNOTATION_EVENTS, batching.first or "first")
         try:
             while True:
-                for delivery in await reader.read(wait_s=self._wait_s(batching, line)):
+                deliveries = await reader.read(wait_s=self._wait_s(batching, line))
+                behind.read(deliveries)
+                for delivery in deliveries:
                     envelope = _apply(view, delivery)
                     if line.holds(batching.validated(delivery.offset, envelope)):
                         await line.drain()  # so that whether it is done already does not hang on how fast we are

@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from exporter import metrics
+from exporter.access import metrics as access_metrics
 from exporter.access.devices import AddingDevice, Devices, RevokingDevice, read_devices
 from exporter.access.granting import Granting
 from exporter.access.keys import AddingKey, RevokingKey, keys_of
@@ -170,13 +172,15 @@ class Deciding:
             await asyncio.to_thread(shutil.rmtree, self.settings.state_dir / left_by_the_killed, ignore_errors=True)
         try:
             await patiently(health, STORE, lambda: probe_conditional_writes(self.data))
+            metrics.introduce(self.settings.projects, own.formats)
+            access_metrics.introduce(self.settings.projects)
             await self.models_journal.open()
             await self._open_access_journal()
             await patiently(health, STORE, lambda: self.vault.reseal_all(self.book))
             await patiently(health, STORE, lambda: self.devices.enrol_all(enrolled, self.settings.projects[0]))
             await patiently(health, STORE, lambda: leave_note(self.data, note))
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(follow(self.broker, TRAINING_EVENTS, "first", self.ledger.heard, health))
+                tasks.create_task(follow(self.broker, TRAINING_EVENTS, "first", self.ledger.heard, health, reader=NAME))
                 tasks.create_task(every(own.poll_s, self.decider.tick, health))
                 tasks.create_task(self.requests.serve())
                 tasks.create_task(every(LOOK_EVERY_S, Pictures(self.book, self.data).tick, health))

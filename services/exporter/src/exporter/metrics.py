@@ -10,6 +10,10 @@ from labelstream.events.model import Agreement
 from labelstream.exports import WaitingFormat
 from labelstream.models import ModelBook
 
+OUTCOMES = ("exported", "withdrawn", "refused")
+NO_FORMAT = "export.no_format"  # a training of which no format is left
+USUAL_RULES = ("export.disagrees", "export.unproven", "export.no_worker", "export.took_too_long")  # of a format
+
 MODELS = Gauge(
     "labelstream_exporter_models",
     "Models and trainings without one: exported (later editions not counted), withdrawn, refused (no format is left)",
@@ -60,7 +64,7 @@ def measure_models(book: ModelBook) -> None:
             if refusal.event.format is None:
                 found[refusal.project, "refused"] = found.get((refusal.project, "refused"), 0) + 1
     for project in {project for project, _ in found}:
-        for outcome in ("exported", "withdrawn", "refused"):
+        for outcome in OUTCOMES:
             MODELS.labels(project, outcome).set(found.get((project, outcome), 0))
 
 
@@ -81,3 +85,16 @@ def measure_export(project: str, format_name: str, seconds: float, agreement: Ag
     if agreement is not None:
         AGREEMENT_SCORE.labels(project, format_name).set(agreement.max_score)
         AGREEMENT_BOX.labels(project, format_name).set(agreement.max_box_px)
+
+
+def introduce(projects: Iterable[str], formats: Iterable[str]) -> None:
+    """Begin at zero what seldom happens, so that it can be seen to rise."""
+    names = tuple(formats)
+    for project in projects:
+        for outcome in OUTCOMES:
+            MODELS.labels(project, outcome)
+        WAITING_SECONDS.labels(project)
+        REFUSED.labels(project, "", NO_FORMAT)
+        for name in names:
+            for rule in USUAL_RULES:
+                REFUSED.labels(project, name, rule)

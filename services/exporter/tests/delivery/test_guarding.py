@@ -72,7 +72,7 @@ async def test_a_body_that_never_ends_is_given_up(world, start):
 
 async def test_requests_are_counted_by_route_and_never_by_what_was_asked(client):
     def counted(route: str, status: str) -> float:
-        labels = {"route": route, "status": status}
+        labels = {"route": route, "method": "GET", "status": status}
         return REGISTRY.get_sample_value("labelstream_api_requests_total", labels) or 0.0
 
     route = "/v1/projects/{project}/models/{model}"
@@ -81,7 +81,8 @@ async def test_requests_are_counted_by_route_and_never_by_what_was_asked(client)
     await client.get(f"{LIST}/a-secret-name", headers=ME)
     await client.get("/a-secret-path", headers=ME)
     assert (counted(route, "200"), counted(route, "404"), counted("none", "404")) == tuple(n + 1 for n in before)
-    assert "a-secret" not in (await client.get("/metrics")).text
+    assert "a-secret" not in (told := (await client.get("/metrics")).text)
+    assert f'labelstream_api_seconds_count{{route="{route}"}}' in told
 
 
 def addresses(trusted_proxies: int = 0, key: str = "a key for addresses") -> Addresses:

@@ -220,7 +220,7 @@ async def test_a_full_disk_is_no_verdict_on_a_format_and_never_counts_as_a_failu
     job = await bench.job("onnx-fp32", "job")
     for _ in range(MAX_FAILURES + 1):
         await worker.queue.put("q", job)
-        await worker._work(await worker.queue.take("q", wait_s=0))
+        await worker._work(await worker.queue.take("q", wait_s=0), "q")
     lease = await leases.look(keys.job(PROJECT, "job", LEASE))
     assert (lease.state, lease.failures) == ("released", 1)
     assert "no room" in bench.health.report()["degraded"]["disk"]

@@ -6,12 +6,12 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-import httpx
 from fastapi import FastAPI
 
 from inference.access.opening import Access, access_of
 from inference.access.polling import ExporterKeys
 from inference.answering.images import run_single_threaded
+from inference.exporter_client import client_of
 from inference.serving.adapters.delivery import Delivery
 from inference.serving.adapters.grants import ExporterApi
 from inference.serving.adapters.shelf import DiskShelf
@@ -31,6 +31,7 @@ from labelstream.blobs.ports import Blobs
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.service.health import Health
 from labelstream.service.http import serve_http
+from labelstream.service.tracing_http import traced
 from labelstream.streams.ports import Broker
 from labelstream.streams.rabbitmq import RabbitBroker
 
@@ -51,7 +52,7 @@ async def main(settings: InferenceSettings, health: Health) -> None:
     run_single_threaded()
     beside = Dispensable(health)
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.inference.exporter_url))
+        client = await stack.enter_async_context(client_of(settings.inference))
         broker = RabbitBroker(settings.broker, beside, f"inference.{settings.inference.replica}")
         stack.push_async_callback(broker.close)
         store = S3Blobs(settings.store, settings.store.model_bucket, beside)
@@ -65,7 +66,7 @@ async def main(settings: InferenceSettings, health: Health) -> None:
             tasks.create_task(replica.telemetry.run())
             tasks.create_task(replica.access.run())
             limits = replica.answering.limits
-            tasks.create_task(serve_http(replica.api, settings.http_host, settings.http_port, limits=limits))
+            tasks.create_task(serve_http(traced(replica.api), settings.http_host, settings.http_port, limits=limits))
 
 
 def put_together(

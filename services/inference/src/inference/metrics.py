@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -15,7 +15,11 @@ STEPS = Histogram(
     ["step"],
     buckets=(0.0005, 0.002, 0.01, 0.03, 0.1, 0.3, 1, 5),
 )
-ACTIVATIONS = Counter("labelstream_activations_total", "Promotions followed or refused", ["project", "outcome"])
+ACTIVATIONS = Counter(
+    "labelstream_activations_total",
+    "Promotions followed, refused, or waiting for a grant (ungranted)",
+    ["project", "outcome"],
+)
 PROBATION = Gauge("labelstream_probation", "1 while a new model is on probation", ["project"])
 REVERTS = Counter("labelstream_reverts_total", "Models that went back on probation, by rule", ["project", "rule"])
 PROMOTION = Gauge("labelstream_promotion", "Number of the promotion in service", ["project"])
@@ -46,6 +50,37 @@ DETECTIONS = Counter(
 )
 
 
+LABEL_TO_LIVE = Histogram(
+    "labelstream_label_to_live_seconds",
+    "From the receipt of the newest validated annotation that a model learned to its first answers here: once for each "
+    "promotion by policy or request, and not when a replica begins with one",
+    ["project"],
+    buckets=(60, 300, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800, 2592000),
+)
+BATCH_SIZE = Histogram(
+    "labelstream_batch_size",
+    "Images that a run of the network answered; a run on the CPU takes one",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+
+
+def queue_gauges() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+    """Return the gauges of the queue, which `showing.py` fills when asked: what waits, and how much may."""
+    return (
+        GaugeMetricFamily("labelstream_queue_waiting", "Requests that wait for a free worker"),
+        GaugeMetricFamily("labelstream_queue_limit", "Requests that may wait; one more is answered with 503"),
+    )
+
+
+def model_gauge() -> GaugeMetricFamily:
+    """Return the gauge of what serves; `showing.py` fills it when asked."""
+    return GaugeMetricFamily(
+        "labelstream_model_info",
+        "1, with the model that answers for a project, what of its bundle runs, and the dataset that it learned",
+        labels=["project", "model", "artifact", "dataset"],
+    )
+
+
 def drift_gauge() -> GaugeMetricFamily:
     """Return the gauge of how far answers have gone from what the test images gave; `drift/` fills it when asked."""
     return GaugeMetricFamily(
@@ -64,10 +99,15 @@ def per_image_gauge() -> GaugeMetricFamily:
     )
 
 
-def start_at_zero(projects: Iterable[str]) -> None:
+def start_at_zero(projects: Iterable[str], revert_rules: Sequence[str]) -> None:
     """Show what seldom happens before it has happened: Prometheus sees no increase in a series that begins with one."""
     for project in projects:
-        for outcome in ("activated", "refused", "reverted"):
+        for outcome in ("activated", "refused", "ungranted", "reverted"):
             ACTIVATIONS.labels(project, outcome)
+        for rule in revert_rules:
+            REVERTS.labels(project, rule)
+        LABEL_TO_LIVE.labels(project)
+    for outcome in ("missing", "unknown", "guessing"):
+        KEY_REQUESTS.labels("", outcome)
     for rule in ("server.busy", "server.fault", "deadline.too_short", "deadline.passed"):
         REFUSED.labels(rule)

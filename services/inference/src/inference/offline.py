@@ -26,6 +26,7 @@ from labelstream.errors import Misconfigured, Rejected
 from labelstream.service.health import Health
 from labelstream.service.http import serve_http, take_port
 from labelstream.service.logs import configure_logs
+from labelstream.service.metrics import introduce_program
 from labelstream.service.serve import MISCONFIGURED, run_service
 from labelstream.service.settings import Environment, read_settings
 
@@ -98,6 +99,7 @@ def run(told: Told) -> int:
     except Rejected as error:
         _say(f"{error.rule}: {error.reason}\n  {error.hint}")
         return REFUSED
+    introduce_program("inference")
     return run_service(ready.serve, uvloop.new_event_loop)
 
 

@@ -20,6 +20,9 @@ class InferenceGroup(Settings):
     device_identity: SecretStr = Field(description="this device's age private key; best by …__DEVICE_IDENTITY_FILE")
     device_token: SecretStr = Field(description="what the exporter's API knows this device by; best by …_FILE")
     exporter_url: str = Field(description="the exporter's API, such as http://127.0.0.1:8085")
+    exporter_ca: Path | None = Field(
+        None, description="CA file of an https exporter; else the CAs that this machine knows"
+    )
     trusted_keys: tuple[Path, ...] = Field(min_length=1, description="public keys (PEM) whose signatures are believed")
     replica: str = Field(
         default_factory=socket.gethostname, description="this replica's name in events; keep it stable"
@@ -65,6 +68,9 @@ class InferenceGroup(Settings):
     # what answers are compared with
     drift_window: int = Field(
         1000, ge=10, le=10_000, description="newest answers of a model that are compared with its test images"
+    )
+    drift_least: int = Field(
+        100, ge=1, description="answers, and detections in them and in the test images, from which on drift is told"
     )
 
     # who is let in

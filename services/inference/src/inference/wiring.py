@@ -24,7 +24,9 @@ from inference.metrics import start_at_zero
 from inference.serving.loading import Loader
 from inference.serving.models import Models
 from inference.serving.ports import Gate, Observer
+from inference.serving.probation import DIED, FAILED, SLOW
 from inference.settings import InferenceGroup
+from inference.showing import Showing
 from labelstream.errors import Misconfigured, Rejected
 from labelstream.protection import age_keys
 from labelstream.protection.signing_keys import load_public_key
@@ -41,10 +43,12 @@ class Answering:
     models: Models
     limits: ConnectionLimits  # of whoever serves the API
     drift: Drift
+    showing: Showing
 
     def close(self) -> None:
         """Finish what is in work, then let the models go."""
         REGISTRY.unregister(self.drift)
+        REGISTRY.unregister(self.showing)
         self.workers.close()
         self.models.close()
 
@@ -62,9 +66,11 @@ def answering(
     workers = Workers(loader.engines.threads, group.queue_size)
     bodies = Bodies(group.max_uploads_bytes, group.upload_timeout_s)
     limits = ImageLimits(group.max_image_bytes, group.max_pixels)
-    drift = Drift(models, group.drift_window)
-    REGISTRY.register(drift)
-    start_at_zero(models.projects)
+    drift = Drift(models, group.drift_window, group.drift_least)
+    showing = Showing(models, workers)
+    for collector in (drift, showing):
+        REGISTRY.register(collector)
+    start_at_zero(models.projects, (FAILED, SLOW, DIED))
     tiling = Tiling(group.tile, group.tile_overlap) if group.tile else None
     parts = Parts(
         models,
@@ -76,7 +82,8 @@ def answering(
         group.longest_wait_ms,
         streams(group, uploads),
     )
-    return Answering(build_api(parts, health, group.cors_origins), workers, models, connection_limits(group), drift)
+    api = build_api(parts, health, group.cors_origins)
+    return Answering(api, workers, models, connection_limits(group), drift, showing)
 
 
 def streams(group: InferenceGroup, uploads: Path | None) -> Streams:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from inference.drift.watching import LEAST_IMAGES, Drift
+from inference.drift.distance import LEAST
+from inference.drift.watching import Drift
 from inference.drift.window import Window
 from inference.engine.detecting import Detected, Timings
 from inference.engine.geometry import Found, Size
@@ -79,7 +80,7 @@ def told(drift: Drift, name: str = "labelstream_drift") -> dict[tuple[str, ...],
 def test_answers_like_those_about_the_test_images_are_no_drift(models, drift):
     serving = model("m1", reference({0: 100, 1: 100}))
     models.swap(serving)
-    for _ in range(LEAST_IMAGES):
+    for _ in range(LEAST):
         drift.answered(serving, detected(0, 1), usual=True)
     assert told(drift) == {("default", "m1", "confidence"): 0, ("default", "m1", "classes"): 0}
     assert told(drift, "labelstream_detections_per_image") == {
@@ -91,7 +92,7 @@ def test_answers_like_those_about_the_test_images_are_no_drift(models, drift):
 def test_another_class_mix_and_other_confidences_are_told_apart(models, drift):
     serving = model("m1", reference({0: 100, 1: 100}))
     models.swap(serving)
-    for _ in range(LEAST_IMAGES):
+    for _ in range(LEAST):
         drift.answered(serving, detected(2, 2), usual=True)
     mixed = told(drift)
     assert mixed["default", "m1", "confidence"] == 0
@@ -106,11 +107,21 @@ def test_another_class_mix_and_other_confidences_are_told_apart(models, drift):
 def test_a_few_images_give_no_number(models, drift):
     serving = model("m1", reference({0: 500}))
     models.swap(serving)
-    for _ in range(LEAST_IMAGES - 1):
+    for _ in range(LEAST - 1):
         drift.answered(serving, detected(0, 0, 0), usual=True)
     assert told(drift) == told(drift, "labelstream_detections_per_image") == {}
     drift.answered(serving, detected(0, 0, 0), usual=True)
     assert len(told(drift)) == 2
+
+
+def test_who_has_few_images_may_look_sooner(models):
+    drift, serving = Drift(models, size=200, least=4), model("m1", reference({0: 4}))
+    models.swap(serving)
+    for _ in range(3):
+        drift.answered(serving, detected(0, 0), usual=True)
+    assert told(drift) == {}
+    drift.answered(serving, detected(0, 0), usual=True)
+    assert set(told(drift)) == {("default", "m1", "confidence"), ("default", "m1", "classes")}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +130,7 @@ def test_a_few_images_give_no_number(models, drift):
 def test_images_that_were_asked_about_otherwise_are_not_compared(models, drift, answer, usual):
     serving = model("m1", reference({0: 100, 1: 100}))
     models.swap(serving)
-    for _ in range(LEAST_IMAGES):
+    for _ in range(LEAST):
         drift.answered(serving, detected(0, 1), usual=True)
         drift.answered(serving, answer, usual=usual)
     assert told(drift)["default", "m1", "classes"] == 0
@@ -128,7 +139,7 @@ def test_images_that_were_asked_about_otherwise_are_not_compared(models, drift, 
 def test_a_bundle_without_a_reference_is_counted_and_compared_with_nothing(models, drift):
     serving = model("m1", None)
     models.swap(serving)
-    for _ in range(LEAST_IMAGES):
+    for _ in range(LEAST):
         drift.answered(serving, detected(0), usual=True)
     assert told(drift) == {}
     assert told(drift, "labelstream_detections_per_image") == {("default", "m1", "live"): 1}
@@ -137,11 +148,11 @@ def test_a_bundle_without_a_reference_is_counted_and_compared_with_nothing(model
 def test_a_model_that_serves_no_longer_is_not_told_of_and_the_next_one_starts_anew(models, drift):
     first, second = model("m1", reference({0: 300})), model("m2", reference({0: 300}))
     models.swap(first)
-    for _ in range(LEAST_IMAGES):
+    for _ in range(LEAST):
         drift.answered(first, detected(0, 0), usual=True)
     models.swap(second)
     assert told(drift) == {}
-    for number in range(LEAST_IMAGES):
+    for number in range(LEAST):
         drift.answered(second, detected(1, 1), usual=True)
         if number < 10:
             drift.answered(first, detected(0, 0), usual=True)  # these requests had begun before
@@ -166,7 +177,7 @@ def test_each_project_is_compared_with_its_own_test_images(models, drift):
     one, other = model("m1", reference({0: 300})), model("m2", reference({1: 300}), "other")
     models.swap(one)
     models.swap(other)
-    for _ in range(LEAST_IMAGES):
+    for _ in range(LEAST):
         drift.answered(one, detected(0), usual=True)
         drift.answered(other, detected(0), usual=True)
     apart = told(drift)

@@ -20,7 +20,8 @@ def main() -> int:
     roles = "decide (default): decides, and works unless LABELSTREAM_TRAINER__WORK=false; work: a worker alone"
     parser.add_argument("role", nargs="?", choices=["decide", "work"], default="decide", help=roles)
     role = parser.parse_args().role
-    return serve("trainer", TrainerSettings, app.work if role == "work" else app.decide)
+    name, run = ("trainer-work", app.work) if role == "work" else ("trainer", app.decide)
+    return serve(name, TrainerSettings, run)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from labelstream.view import AnnotationView
 from labelstream.view.foreign import discard_if_foreign
 from labelstream.view.snapshots import restore_snapshot
 from labelstream_datasets.building.following import follow_batches
+from trainer import metrics
+from trainer.deciding.annotated import Annotated
 from trainer.deciding.parts import Parts
 from trainer.deciding.policy import Policy
 from trainer.deciding.requesting import dataset_fact
@@ -73,10 +75,14 @@ async def run(settings: TrainerSettings, health: Health, broker: Broker, blobs: 
     await restore_snapshot(file, blobs, health)
     book, view = JobBook(keep_epochs=False), AnnotationView(file)
     journal = Journal(broker, TRAINING_EVENTS, [NAME], book.fold, health)
-    parts = Parts(view, journal, queue, blobs, own, settings.projects, policy, recipe, health, book)
+    parts = Parts(
+        view, journal, queue, blobs, own, settings.projects, policy, recipe, health, book,
+        annotated_ms=Annotated(view, broker).newest_ms,
+    )  # fmt: skip
     try:
         await patiently(health, "object store", lambda: probe_conditional_writes(blobs))
         await discard_if_foreign(view, broker, ANNOTATION_EVENTS, health)
+        metrics.introduce(settings.projects)
         await journal.open()
         if book.jobs:
             newest = list(book.jobs.values())[-1]
@@ -101,10 +107,14 @@ async def _follow_and_tick(parts: Parts, broker: Broker) -> None:
 
     start: Start = "first" if view.position is None else view.position + 1
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(follow(broker, ANNOTATION_EVENTS, start, view.apply, health, caught_up=annotations_read))
-        tasks.create_task(follow_batches(broker, parts.blobs, parts.index, health))
+        tasks.create_task(
+            follow(broker, ANNOTATION_EVENTS, start, view.apply, health, caught_up=annotations_read, reader=NAME)
+        )
+        tasks.create_task(follow_batches(broker, parts.blobs, parts.index, health, NAME, parts.traces.fold))
         models = parts.champions.fold
-        tasks.create_task(follow(broker, MODEL_EVENTS, "first", models, health, caught_up=models_known.set))
+        tasks.create_task(
+            follow(broker, MODEL_EVENTS, "first", models, health, caught_up=models_known.set, reader=NAME)
+        )
         tasks.create_task(tick())
         reports = ReportEraser(parts.book, parts.index, parts.blobs, parts.projects)
         tasks.create_task(every(parts.own.poll_s, reports.tick, health))

@@ -9,6 +9,9 @@ from prometheus_client import Counter, Gauge
 from labelstream.events.training import TrainingFinished
 from labelstream.trainings import STATES, JobBook, JobState
 
+RECOVERY_RULES = ("out-of-memory", "not-finite", "checkpoint-damaged", "disk-full", "engine-died")
+REQUEST_RULES = ("project.unknown", "job.unknown", "job.ended", "job.not_ended", "job.finished", "recipe.unreadable")
+
 JOBS = Gauge("labelstream_trainer_jobs", "Jobs that stand so, of all that were ever requested", ["project", "state"])
 EPOCHS = Counter("labelstream_trainer_epochs_total", "Epochs that were told of", ["project"])
 RECOVERIES = Counter(
@@ -42,6 +45,10 @@ UNCLAIMED_SECONDS = Gauge(
     "How long the oldest job has waited for a worker to begin; 0: none waits",
     ["project"],
 )
+EPOCH = Gauge("labelstream_trainer_epoch", "Epochs behind it of the oldest running job; 0: none runs", ["project"])
+PLANNED = Gauge(
+    "labelstream_trainer_epochs_planned", "Epochs that the oldest running job is to have; 0: none runs", ["project"]
+)
 NEW = Gauge(
     "labelstream_trainer_validated_since_last", "Annotations validated since the last training's cut", ["project"]
 )
@@ -59,9 +66,27 @@ def measure(book: JobBook, projects: Iterable[str], now_ms: int, heard_ms: dict[
         asked = [state.requested_ms for state in jobs if state.state == "requested"]
         for gauge, times in ((RUNNING_SECONDS, begun), (SILENT_SECONDS, heard), (UNCLAIMED_SECONDS, asked)):
             gauge.labels(project).set(max(0, now_ms - min(times)) / 1000 if times else 0)
+        _measure_progress(project, running)
         if running and running[0].progress is not None:
             VALIDATION_MAP50.labels(project).set(running[0].progress.map50)
         _measure_last(project, jobs)
+
+
+def introduce(projects: Iterable[str]) -> None:
+    """Begin at zero what seldom happens, so that it can be seen to rise."""
+    for rule in REQUEST_RULES:
+        REFUSED.labels(rule)
+    for project in projects:
+        EPOCHS.labels(project)
+        for rule in RECOVERY_RULES:
+            RECOVERIES.labels(project, rule)
+
+
+def _measure_progress(project: str, running: list[JobState]) -> None:
+    told = running[0].progress if running else None
+    planned = told.epochs if told else running[0].requested.recipe.get("epochs", 0) if running else 0
+    EPOCH.labels(project).set(told.epoch if told else 0)
+    PLANNED.labels(project).set(planned)
 
 
 def _measure_last(project: str, jobs: list[JobState]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from labelstream.service.settings import ServiceSettings, Settings
 from labelstream_datasets.options import DatasetOptions
@@ -46,6 +46,9 @@ class TrainerGroup(Settings):
     keep_datasets: int = Field(3, ge=1, description="datasets that a worker keeps on its disk, the last used ones")
     disk_patience_s: float = Field(600, ge=0, description="how long a worker whose disk is full waits for room")
     mlflow_url: str = Field("", description="mirror trainings and models to this MLflow server; empty: none")
+    mlflow_user: str = Field("admin", description="as whom that server is asked; of no use without a password")
+    mlflow_password: SecretStr | None = Field(None, description="left out: no login; best by …__MLFLOW_PASSWORD_FILE")
+    mlflow_ca: Path | None = Field(None, description="CA file of an https server; else the CAs that this machine knows")
     lease_s: float = Field(20, gt=0, description="a worker that is silent for so long has lost its job")
     poll_s: float = Field(1.0, gt=0, description="how often the decider looks at what workers left")
 
@@ -53,5 +56,5 @@ class TrainerGroup(Settings):
 class TrainerSettings(ServiceSettings):
     """All settings of the trainer."""
 
-    trainer: TrainerGroup
+    trainer: TrainerGroup = Field(default_factory=TrainerGroup)
     scratch_dir: Path | None = Field(None, description="where datasets are laid out; default: inside state_dir")

@@ -33,9 +33,9 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
         tracking = MemoryTracking()
         yield Server(tracking, lambda project: tracking.projects[project])
         return
-    url = request.getfixturevalue("mlflow").url
-    api = Api(url)
-    yield Server(MlflowTracking(api), lambda project: shown(url, project), 0.3)
+    mlflow = request.getfixturevalue("mlflow")
+    api = Api(mlflow.url, mlflow.login)
+    yield Server(MlflowTracking(api), lambda project: shown(mlflow.url, mlflow.login, project), 0.3)
     await api.close()
 
 

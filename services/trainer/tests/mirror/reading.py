@@ -16,9 +16,9 @@ OURS = ("labelstream.", "mlflow.note")
 MADE = ("labelstream.job", "labelstream.project")  # with which a run is made
 
 
-def shown(url: str, project: str) -> Shown:
+def shown(url: str, login: tuple[str, str], project: str) -> Shown:
     """Return all that the server shows of a project, as the double would hold it."""
-    with httpx.Client(base_url=f"{url}/api/2.0/mlflow", timeout=30) as client:
+    with httpx.Client(base_url=f"{url}/api/2.0/mlflow", auth=login, timeout=30) as client:
         name = f"labelstream-{project}"
         experiment = _ask(client, "experiments/get-by-name", experiment_name=name)["experiment"]
         tags = _pairs(experiment["tags"])

@@ -245,7 +245,7 @@ class World:
 
     async def until_mirrored(self) -> None:
         """Wait until the tracking server knows the ends of both streams."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while not await self._is_mirrored():
                 if self._mirroring is not None and self._mirroring.done():
                     self._mirroring.result()  # raises what ended it

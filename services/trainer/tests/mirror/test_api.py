@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,9 @@ from trainer.mirror.changes import Gone
 
 
 @asynccontextmanager
-async def answering(status: int, body: str) -> AsyncIterator[tuple[Api, list[bytes]]]:
+async def answering(
+    status: int, body: str, login: tuple[str, str] | None = None
+) -> AsyncIterator[tuple[Api, list[bytes]]]:
     """An HTTP server that gives every request the same answer; and what it was sent."""
     heard: list[bytes] = []
 
@@ -28,7 +31,7 @@ async def answering(status: int, body: str) -> AsyncIterator[tuple[Api, list[byt
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    api = Api(f"http://user:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    api = Api(f"http://user:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}", login)
     async with server:
         yield api, heard
         await api.close()
@@ -88,3 +91,23 @@ async def test_a_file_is_sent_whole_and_by_name_and_password(tmp_path: Path):
 def test_what_is_no_address_of_a_server_is_a_wrong_setting(url: str):
     with pytest.raises(Misconfigured, match="MLFLOW_URL"):
         Api(url)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_server_that_does_not_know_us_is_waited_for_and_the_settings_are_named(status: int):
+    async with answering(status, "You are not authenticated.") as (api, _):
+        with pytest.raises(Unavailable, match=r"MLFLOW_USER and …__MLFLOW_PASSWORD_FILE"):
+            await api.get("experiments/get-by-name")
+
+
+async def test_the_login_of_the_settings_is_shown_and_nowhere_repeated():
+    async with answering(401, "no", ("trainer", "s3cret")) as (api, heard):
+        with pytest.raises(Unavailable) as caught:
+            await api.get("experiments/get-by-name")
+    assert b64encode(b"trainer:s3cret") in heard[0]
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_ca_beside_an_address_without_tls_is_a_wrong_setting(tmp_path: Path):
+    with pytest.raises(Misconfigured, match="LABELSTREAM_TRAINER__MLFLOW_CA"):
+        Api("http://mlflow:5000", ca=tmp_path / "ca.pem")

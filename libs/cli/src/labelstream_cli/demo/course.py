@@ -32,7 +32,7 @@ from labelstream_cli.demo.watching import Programs, refusal
 from labelstream_cli.push.publishing import Pushed, publish
 from labelstream_cli.running import CommandFailed
 from labelstream_local.asking import get
-from labelstream_local.services import input_stream
+from labelstream_local.rights import PRODUCER, input_stream
 from labelstream_local.stack import Stack
 
 NAME = "labelstream-demo"
@@ -103,9 +103,10 @@ class Demonstration:
             self.course.said["push"] = f"{count} of {self.course.images} {kind}"
             self._look()
 
-        store = self.stack.store  # takes what no message can hold
+        broker = self.stack.rabbitmq.settings_of(PRODUCER)
+        store = self.stack.seaweedfs.settings_of(PRODUCER)  # takes what no message can hold
         connected = Producer.connect(
-            self.stack.broker, self._input, NAME, receipts=False, incoming=store, inline=True, timeout_s=self.patience_s
+            broker, self._input, NAME, receipts=False, incoming=store, inline=True, timeout_s=self.patience_s
         )
         async with connected as producer:
             return await publish(producer, self.plan.imported, told)

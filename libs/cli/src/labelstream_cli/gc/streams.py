@@ -91,7 +91,7 @@ class Streams:
         async for deliveries in stored(self.broker, stream, cursor.last + 1 or "first", tell=self.tell):
             for delivery in deliveries:
                 if cursor.began_ms is None:
-                    cursor.began_ms = delivery.timestamp_ms
+                    cursor.began_ms = _first_stored_ms(delivery)
                 await self._take(delivery)
                 cursor.last = delivery.offset
 
@@ -153,3 +153,12 @@ class Streams:
     def _doubt_all(self, why: str) -> None:
         for book in self.books.values():
             book.doubt(why)
+
+
+def _first_stored_ms(delivery: Delivery) -> int:
+    """Return when a message came into being: a stream that was restored from a backup is younger than its messages."""
+    try:
+        said = decode(delivery.raw).created_ms
+    except Rejected:
+        said = None
+    return delivery.timestamp_ms if said is None else min(said, delivery.timestamp_ms)

@@ -18,7 +18,7 @@ Url = Annotated[
     str | None,
     typer.Option(
         help="Another broker: rabbitmq-stream://user:password@host:5552/vhost. Its port for requests is then read from "
-        "LABELSTREAM_BROKER__AMQP_PORT (5672), and the store from LABELSTREAM_STORE__ENDPOINT_URL, "
+        "LABELSTREAM_BROKER__AMQP_PORT (5672; over TLS 5671), and the store from LABELSTREAM_STORE__ENDPOINT_URL, "
         "LABELSTREAM_STORE__ACCESS_KEY and LABELSTREAM_STORE__SECRET_KEY_FILE.",
         envvar="LABELSTREAM_URL",
     ),

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class _Ports(BaseModel):
-    amqp_port: int = 5672
+    amqp_port: int | None = None
 
 
 class _InEnvironment(Environment):
@@ -88,7 +88,8 @@ async def reached(where: Where) -> AsyncIterator[Place]:
 def _settings(where: Where) -> tuple[BrokerSettings, StoreSettings]:
     if where.url is not None:
         port = read_settings(_InEnvironment).broker.amqp_port
-        broker = broker_settings(where.url).model_copy(update={"amqp_port": port})
+        told = broker_settings(where.url)
+        broker = told if port is None else told.model_copy(update={"amqp_port": port})
         return broker, store_in_environment("--url")
     try:
         stack = stack_with(where.directory, where.project) if where.project else running_stack(where.directory)

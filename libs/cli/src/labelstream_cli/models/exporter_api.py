@@ -14,9 +14,11 @@ from pydantic import Field, SecretStr, ValidationError
 
 from labelstream.errors import Rejected, Unavailable
 from labelstream.protection.pulled import PulledPromotion
+from labelstream.service.tls import why_not
 from labelstream.values import FileRef, Value
 
 WHAT = "the exporter's API"
+EXPORTER_CA = "--exporter-ca"
 SERVING = "serving"
 _LEAST_OF_AN_ID = 4
 _RETRY_S, _SHORTEST_S, _LONGEST_S = 2.0, 0.1, 30.0
@@ -107,7 +109,8 @@ class ExporterApi:
                     headers={"Authorization": f"Bearer {self.token.get_secret_value()}"},
                 )
             except httpx.HTTPError as error:
-                raise Unavailable(WHAT, f"{type(error).__name__}: {error}") from error
+                reason = why_not(error, WHAT, EXPORTER_CA) or f"{type(error).__name__}: {error}"
+                raise Unavailable(WHAT, reason) from error
             if response.status_code not in _LATER:
                 return response
             pause = _retry_after_s(response)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +19,8 @@ from labelstream.classes import load_schema
 from labelstream.errors import Misconfigured
 from labelstream.service.health import Health
 from labelstream.service.settings import StoreSettings
-from labelstream_cli.models.exporter_api import ExporterApi
+from labelstream.service.tls import trusting_at
+from labelstream_cli.models.exporter_api import EXPORTER_CA, ExporterApi
 from labelstream_cli.models.pulling import PulledModel, Puller
 from labelstream_cli.models.trusting import Identity, Schema, read_identity
 from labelstream_cli.reaching import bars, store_in_environment
@@ -44,6 +45,7 @@ class Device:
     token: SecretStr
     identity: str = field(repr=False)
     trusted_keys: tuple[Path, ...]
+    exporter_ca: Path | None = None
 
 
 def pull_model(  # noqa: PLR0913 -- typer makes an option of each
@@ -69,6 +71,9 @@ def pull_model(  # noqa: PLR0913 -- typer makes an option of each
     ] = None,
     token_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The device's token. Default: that of the stack's own device.")
+    ] = None,
+    exporter_ca: Annotated[
+        Path | None, typer.Option(EXPORTER_CA, metavar="FILE", help="CA file (PEM) of an https exporter.")
     ] = None,
     identity: Identity = None,
     key: Annotated[
@@ -96,7 +101,7 @@ def pull_model(  # noqa: PLR0913 -- typer makes an option of each
         device = (
             _of_stack(directory, project, token_file, identity, key)
             if exporter is None
-            else _told(exporter, project, token_file, identity, key or [])
+            else replace(_told(exporter, project, token_file, identity, key or []), exporter_ca=exporter_ca)
         )
         async with _reached(device, wait) as (api, models):
             with bars(quiet=as_json) as tell:
@@ -115,7 +120,8 @@ def pull_model(  # noqa: PLR0913 -- typer makes an option of each
 async def _reached(device: Device, wait_s: float) -> AsyncIterator[tuple[ExporterApi, S3Blobs]]:
     store = S3Blobs(device.store, device.store.model_bucket, Health())
     try:
-        async with httpx.AsyncClient(base_url=device.exporter, timeout=60) as client:
+        verify = trusting_at(device.exporter, device.exporter_ca, EXPORTER_CA) or True
+        async with httpx.AsyncClient(base_url=device.exporter, verify=verify, timeout=60) as client:
             yield ExporterApi(client, device.token, device.project, wait_s), store
     finally:
         await store.close()

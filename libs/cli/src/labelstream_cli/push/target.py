@@ -17,7 +17,7 @@ from labelstream.service.health import Health
 from labelstream.service.settings import BrokerSettings, StoreSettings
 from labelstream_cli.reaching import settings_of, store_in_environment
 from labelstream_cli.running import CommandFailed, running_stack
-from labelstream_local.services import input_stream
+from labelstream_local.rights import PRODUCER, input_stream
 from labelstream_local.stack import Stack
 
 _SCHEMA_WITHIN_S = 10.0
@@ -59,9 +59,10 @@ def find_target(
     if told is not None and stream not in map(input_stream, stack.record.projects):
         return Target(stream, stack.broker, told, "--schema", stack.store, by_reference)
     behind, source = asyncio.run(_schema_of(stack, stream))
+    broker, incoming = stack.rabbitmq.settings_of(PRODUCER), stack.seaweedfs.settings_of(PRODUCER)
     if told is None:
-        return Target(stream, stack.broker, behind, source, stack.store, by_reference)
-    return Target(stream, stack.broker, told, "--schema", stack.store, by_reference, behind)
+        return Target(stream, broker, behind, source, incoming, by_reference)
+    return Target(stream, broker, told, "--schema", incoming, by_reference, behind)
 
 
 async def _schema_of(stack: Stack, stream: str) -> tuple[ClassSchema | None, str]:

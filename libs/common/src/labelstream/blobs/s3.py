@@ -23,6 +23,7 @@ from labelstream.blobs.s3_quick import QuickBucket, Unsettled
 from labelstream.errors import Unavailable
 from labelstream.service.health import Health
 from labelstream.service.settings import StoreSettings
+from labelstream.service.tls import STORE_CA, trusting_at
 
 T = TypeVar("T")
 
@@ -36,13 +37,13 @@ class S3Blobs:
     """One bucket of an S3 store (see ports.Blobs)."""
 
     def __init__(self, settings: StoreSettings, bucket: str, health: Health, *, page_size: int = 1000) -> None:
-        """Prepare to use `bucket`; nothing connects yet. Listings come in pages of `page_size`."""
+        """Prepare to use `bucket`, listed in pages of `page_size`; nothing connects yet. Raises Misconfigured."""
         self.bucket = bucket
         self._health = health
         self._page_size = page_size
         self._process = os.getpid()
+        self._client = client_of(settings)  # first, as it looks at the CA file, which both clients read
         self._quick = QuickBucket(settings, bucket)
-        self._client = _client(settings)
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix=f"s3-{bucket}")
         self._transfers = TransferManager(
             self._client,
@@ -177,7 +178,9 @@ class S3Blobs:
         return self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=self._page_size, **token)
 
 
-def _client(settings: StoreSettings) -> Any:
+def client_of(settings: StoreSettings) -> Any:
+    """Return a client of the store as boto3 has it. Raises Misconfigured."""
+    trusting_at(settings.endpoint_url, settings.tls_ca, STORE_CA)
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
@@ -193,6 +196,7 @@ def _client(settings: StoreSettings) -> Any:
         region_name=settings.region,
         aws_access_key_id=settings.access_key,
         aws_secret_access_key=settings.secret_key.get_secret_value(),
+        verify=str(settings.tls_ca) if settings.tls_ca else None,
         config=config,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import (
     ClientError,
+    ConnectionClosedError,
     ConnectionError,  # noqa: A004  # botocore's own, which is not a kind of the built-in one
     FlexibleChecksumError,
     HTTPClientError,
@@ -17,9 +18,12 @@ from botocore.exceptions import (
     SSLError,
 )
 from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError, S3UploadFailedError
+from urllib3.exceptions import ProtocolError  # boto3 passes it on where an answer breaks off
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from labelstream.blobs.ports import BlobChanged, BlobNotFound
 from labelstream.errors import Misconfigured, Unavailable
+from labelstream.service.tls import STORE_CA, why_not
 
 STORE = "object store"
 
@@ -51,12 +55,18 @@ def translated(bucket: str, key: str, right: str) -> Iterator[None]:
     try:
         yield
     except SSLError as error:
-        raise Misconfigured(f"the object store's certificate is not trusted: {error}") from error
+        reason = why_not(error, "the object store", STORE_CA, (CertificateError,))
+        if reason is None:  # it hung up in the middle, for one
+            raise Unavailable(STORE, f"{type(error).__name__}: {error}") from error
+        raise Misconfigured(reason) from error
     except ClientError as error:
         meaning = _meaning(error.response, bucket, key, right)
         if meaning is None:
             raise
         raise meaning from error
+    except (ConnectionClosedError, ProtocolError) as error:  # also what a server of TLS does with plain HTTP
+        hint = "if that port speaks TLS, the address must begin https://"
+        raise Unavailable(STORE, f"{type(error).__name__}: {error} {hint}") from error
     except _AWAY as error:
         raise Unavailable(STORE, f"{type(error).__name__}: {error}") from error
 
@@ -64,6 +74,7 @@ def translated(bucket: str, key: str, right: str) -> Iterator[None]:
 def _meaning(response: Any, bucket: str, key: str, right: str) -> Exception | None:
     code = str(response.get("Error", {}).get("Code", ""))
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     if status >= 500 or status == 429 or code in _BUSY:
         return Unavailable(STORE, f"it answered {status} {code}")
     if code == "NoSuchBucket":
@@ -72,6 +83,10 @@ def _meaning(response: Any, bucket: str, key: str, right: str) -> Exception | No
         return Misconfigured("this machine's clock and the object store's are too far apart: set them right")
     if code in _CREDENTIALS:
         return Misconfigured(f"the object store does not know our access key or secret key ({code})")
+    if status == 400 and code in ("", "400") and not any(name.startswith("x-amz-") for name in headers):
+        return Misconfigured(
+            "what answers at the object store's address is no S3 store: if it speaks TLS, the address must begin https://"
+        )
     if status == 400 and right == "reading":
         return BlobNotFound(f"{bucket}/{key}")  # no object can have a key that the store does not take, such as a/../b
     if status in (401, 403):

@@ -22,7 +22,7 @@ from labelstream.service.settings import StoreSettings
 
 if TYPE_CHECKING:
     from obstore import PutMode
-    from obstore.store import S3Config, S3Credential
+    from obstore.store import ClientConfig, S3Config, S3Credential
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 READ_TIMEOUT = timedelta(seconds=15)  # for each piece of an answer; boto3 then waits longer
@@ -113,15 +113,18 @@ def _store(settings: StoreSettings, bucket: str) -> S3Store:
     }
     if settings.checksums == "when_supported":
         config["checksum_algorithm"] = "sha256"  # the signature needs that digest anyway
+    client: ClientConfig = {
+        "allow_http": True,  # where the address says so: no https address falls back to it
+        "connect_timeout": CONNECT_TIMEOUT,
+        "read_timeout": READ_TIMEOUT,
+        "timeout": WHOLE_TIMEOUT,
+    }
+    if settings.tls_ca is not None:
+        client["root_certificate"] = settings.tls_ca.read_bytes()  # beside the authorities that this machine knows
     return S3Store(
         bucket,
         config=config,
         credential_provider=credentials,
-        client_options={
-            "allow_http": True,
-            "connect_timeout": CONNECT_TIMEOUT,
-            "read_timeout": READ_TIMEOUT,
-            "timeout": WHOLE_TIMEOUT,
-        },
+        client_options=client,
         retry_config={"max_retries": 0},  # boto3 is the second attempt
     )

@@ -15,6 +15,7 @@
   (h, w).
 - What a prediction may be asked for: project, model, confidence, iou, max_detections, classes, tile, tile_overlap and
   deadline_s; what is left out is the service's default.
+- `ca=Path("ca.pem")`: the CA of an https service, believed instead of those that this machine knows.
 - Asked again, by `Retries`: 429 and 503, after what Retry-After says, and failed connections (a prediction changes
   nothing, so asking twice does no harm). One that had a request and kept still for `timeout_s` is not asked again.
 - `predict_many` takes any number of images and reads them as it goes. What is wrong with one of them stands in its

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar, Unpack
 
@@ -33,9 +34,13 @@ class AsyncClient:
         timeout_s: float = 60.0,
         retries: Retries = Retries(),  # noqa: B008  # frozen
         portion: Portion = Portion(),  # noqa: B008  # frozen
+        ca: Path | None = None,
     ) -> None:
-        """Ask the service at `url`; `timeout_s`: how long it may keep still."""
-        self._http = httpx.AsyncClient(**http.options(url, api_key, timeout_s))
+        """Ask the service at `url`; `timeout_s`: how long it may keep still; `ca`: the CA file of an https service.
+
+        Raises Misconfigured for a CA file that is none.
+        """
+        self._http = httpx.AsyncClient(**http.options(url, api_key, timeout_s, ca))
         self._retries = retries
         self._portion = portion
 

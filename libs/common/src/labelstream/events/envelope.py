@@ -6,9 +6,9 @@ properties with the prefix `cloudEvents_`, and a MessagePack body with string ke
 
 from __future__ import annotations
 
-import os
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import msgpack
 from pydantic import ValidationError
@@ -16,17 +16,13 @@ from pydantic import ValidationError
 from labelstream.errors import Rejected
 from labelstream.events.base import Event
 from labelstream.events.catalogue import BY_TYPE
+from labelstream.service import tracing
 from labelstream.streams.message import Message, PropertyValue
 from labelstream.values import short_id
 
 PREFIX = "cloudEvents_"
 ALSO_ACCEPTED = "cloudEvents:"
 CONTENT_TYPE = "application/msgpack"
-
-
-def new_traceparent() -> str:
-    """Return a fresh W3C trace context, for a flow that came without one."""
-    return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
 
 
 @dataclass(frozen=True)
@@ -41,20 +37,47 @@ class Envelope:
     time_ms: int = field(default_factory=lambda: int(time.time() * 1000))
     flow: str = ""
     traceparent: str = ""
+    step: tracing.Step | None = field(default=None, compare=False, repr=False)  # how it came to be; stays here
 
     @classmethod
     def of(
-        cls, event: Event, *, source: str, answers: str, project: str, flow: str = "", traceparent: str = ""
+        cls,
+        event: Event,
+        *,
+        source: str,
+        answers: str,
+        project: str,
+        flow: str = "",
+        traceparent: str = "",
+        links: Sequence[str] = (),
     ) -> Envelope:
-        """Wrap `event`; its id is derived from `source` and what it `answers`, so a retry has the same id."""
+        """Wrap `event`; its id is derived from `source` and what it `answers`, so a retry has the same id.
+
+        It continues the trace of its cause, `traceparent`; `links` are those of other causes.
+        """
+        identity = short_id(source, event.type, answers)
+        own, step = tracing.step(identity, traceparent, links)
         return cls(
             event=event,
-            id=short_id(source, event.type, answers),
+            id=identity,
             source=source,
             project=project,
             flow=flow or short_id("flow", source, answers),
-            traceparent=traceparent or new_traceparent(),
+            traceparent=own,
+            step=step,
         )
+
+    def since(self, time_ms: int) -> Envelope:
+        """Return it with what it answers said at that time: for causes that are no events of ours."""
+        if self.step is None or not time_ms:
+            return self
+        return replace(self, step=replace(self.step, since_ns=time_ms * 1_000_000))
+
+    def stored(self) -> None:
+        """Tell the traces that it stands in its stream."""
+        tracing.heard(self.traceparent, self.time_ms)
+        about: dict[str, tracing.Value] = {"event": self.id, "project": self.project, "flow": self.flow}
+        tracing.said(self.event.type, self.traceparent, self.step, about)
 
     def to_message(self) -> Message:
         """Return the event as a message to publish."""
@@ -98,13 +121,15 @@ class Envelope:
                 f"a {kind.type} event does not fit its schema: {error}",
                 "Compare the writer's version of labelstream with the reader's.",
             ) from error
+        traceparent, time_ms = str(message.properties.get("traceparent", "")), int(attributes.get("time", 0))
+        tracing.heard(traceparent, time_ms)
         return cls(
             event=event,
             id=str(attributes.get("id", message.message_id)),
             source=str(attributes.get("source", "")),
             project=str(attributes.get("project", "default")),
             task=str(attributes.get("task", "detect")),
-            time_ms=int(attributes.get("time", 0)),
+            time_ms=time_ms,
             flow=message.correlation_id or "",
-            traceparent=str(message.properties.get("traceparent", "")),
+            traceparent=traceparent,
         )

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from labelstream.events.base import MODEL_EVENTS, Event
-from labelstream.events.training import Metrics
+from labelstream.events.training import AnnotatedMs, Metrics
 from labelstream.values import FileRef, Position, Sha256, Value
 
 
@@ -80,6 +80,7 @@ class ModelExported(ModelEvent):
     report: FileRef | None = None
     edition: int = Field(1, description="rises when a format that had to wait is added to the same weights")
     waiting: tuple[str, ...] = Field((), description="formats that no worker can build now; they may come later")
+    annotated_ms: AnnotatedMs = None
 
 
 class ModelRefused(ModelEvent):
@@ -110,6 +111,7 @@ class ModelPromoted(ModelEvent):
     reason: str
     cause: Literal["policy", "request", "rollback", "edition"] = "policy"
     by: str = Field("", description="who asked for it; empty: the policy")
+    annotated_ms: AnnotatedMs = None
 
 
 class ModelWithdrawn(ModelEvent):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from labelstream.events.base import TRAINING_EVENTS, Event
 from labelstream.values import FileRef, Position, Sha256, Value
+
+# Every event on the way from a dataset to the model in service hands it on.
+AnnotatedMs = Annotated[
+    int | None, Field(description="ms: when the newest validated annotation came that the dataset knows of")
+]
 
 
 class DatasetRef(Value):
@@ -76,6 +81,7 @@ class TrainingRequested(TrainingEvent):
     recipe_digest: Sha256
     initial: WeightsRef | None = Field(None, description="imported weights to begin with; null: from scratch")
     retry_of: str | None = Field(None, description="the job that ended without success, and is done again")
+    annotated_ms: AnnotatedMs = None
     warnings: tuple[str, ...] = Field((), description="what the dataset lacks, though not so much as to refuse it")
 
 
@@ -138,6 +144,7 @@ class TrainingFinished(TrainingEvent):
     report: FileRef | None = Field(None, description="one HTML page without outer references")
     card: FileRef | None = Field(None, description="the model card, Markdown")
     champion: ChampionMetrics | None = None
+    annotated_ms: AnnotatedMs = None
 
 
 class TrainingFailed(TrainingEvent):

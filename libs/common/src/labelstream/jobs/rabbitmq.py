@@ -29,11 +29,17 @@ log = structlog.get_logger()
 class RabbitJobQueue:
     """Queues on one connection, which is made on first use and anew after it was lost (see ports.JobQueue)."""
 
-    def __init__(self, settings: BrokerSettings, health: Health, connection_name: str) -> None:
-        """Prepare; nothing connects yet. The broker's overview shows `connection_name`."""
+    def __init__(
+        self, settings: BrokerSettings, health: Health, connection_name: str, *, declares: bool = True
+    ) -> None:
+        """Prepare; nothing connects yet. The broker's overview shows `connection_name`.
+
+        Who uses a queue declares it, but for those who may not: a put is Unavailable to them until somebody has.
+        """
         self._settings = settings
         self._health = health
         self._name = connection_name
+        self._declares = declares
         self._session: Session | None = None
         self._opening = asyncio.Lock()
 
@@ -90,7 +96,7 @@ class RabbitJobQueue:
     async def _open(self) -> Session:
         async with self._opening:
             if self._session is None or self._session.is_closed:
-                self._session = await Session.open(self._settings, self._name)
+                self._session = await Session.open(self._settings, self._name, declares=self._declares)
             return self._session
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import (
+    AMQPConnectionError,
     AMQPError,
     ChannelInvalidStateError,
+    ChannelNotFoundEntity,
     ChannelPreconditionFailed,
     DeliveryError,
     ProbableAuthenticationError,
@@ -24,6 +27,7 @@ from pamqp.exceptions import PAMQPException
 from labelstream.errors import Misconfigured, Unavailable
 from labelstream.service.health import Health
 from labelstream.service.settings import BrokerSettings
+from labelstream.service.tls import BROKER_CA, perhaps_tls, trusting, why_not
 
 JOB_QUEUE = "job queue"
 DEAD = "jobs.dead"
@@ -34,6 +38,7 @@ DELIVERY_LIMIT = 20
 NOT_YET_PAUSES_S = (0.05, 0.2, 1.0)
 
 _LOST = (AMQPError, PAMQPException, ChannelInvalidStateError, TimeoutError, OSError)
+_HUNG_UP = (asyncio.IncompleteReadError, ConnectionResetError, ssl.SSLEOFError)
 
 
 @dataclass(frozen=True)
@@ -57,24 +62,29 @@ class Delivery:
 class Session:
     """A connection, a channel for publishing with confirms, and the queues that are known to exist."""
 
-    def __init__(self, connection: AbstractConnection, publishing: AbstractChannel) -> None:
+    def __init__(self, connection: AbstractConnection, publishing: AbstractChannel, *, declares: bool) -> None:
         """Only `open` makes one."""
         self._connection = connection
         self._publishing = publishing
+        self._declares = declares
         self._ensured: set[str] = set()
 
     @classmethod
-    async def open(cls, settings: BrokerSettings, name: str) -> Session:
-        """Connect, and make sure that there is a place for messages that are not jobs."""
+    async def open(cls, settings: BrokerSettings, name: str, *, declares: bool = True) -> Session:
+        """Connect, and make sure that there is a place for messages that are not jobs.
+
+        Whoever declares no queues needs no right to: others have made them.
+        """
         connection = await _connect(settings, name)
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                session = cls(connection, await connection.channel(publisher_confirms=True, on_return_raises=True))
-                await session._declare_dead()
+                publishing = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                if declares:
+                    await _ensure_dead(connection)
+                return cls(connection, publishing, declares=declares)
         except BaseException:
             await connection.close()
             raise
-        return session
 
     @property
     def is_closed(self) -> bool:
@@ -86,7 +96,7 @@ class Session:
 
         Whoever may write to the default exchange may write to every queue: this one can be allowed to a user alone.
         """
-        if queue in self._ensured:
+        if queue in self._ensured or not self._declares:
             return
         exchange = await self._publishing.declare_exchange(queue, aio_pika.ExchangeType.DIRECT, durable=True)
         declared = await self._publishing.declare_queue(
@@ -148,10 +158,21 @@ class Session:
         exchange = await self._publishing.get_exchange(queue, ensure=False)
         await exchange.publish(message, queue, mandatory=True, timeout=ANSWER_TIMEOUT_S)
 
-    async def _declare_dead(self) -> None:
-        exchange = await self._publishing.declare_exchange(DEAD, aio_pika.ExchangeType.FANOUT, durable=True)
-        dead = await self._publishing.declare_queue(DEAD, durable=True, arguments={"x-queue-type": "quorum"})
+
+async def _ensure_dead(connection: AbstractConnection) -> None:
+    """Make the place for messages that are not jobs, unless it is there.
+
+    It belongs to no service: where each has a user of its own, none may make it, and the broker was told of it before.
+    """
+    looking = await connection.channel(publisher_confirms=False)
+    try:
+        await looking.get_exchange(DEAD)
+    except ChannelNotFoundEntity:
+        looking = await connection.channel(publisher_confirms=False)
+        dead = await looking.declare_queue(DEAD, durable=True, arguments={"x-queue-type": "quorum"})
+        exchange = await looking.declare_exchange(DEAD, aio_pika.ExchangeType.FANOUT, durable=True)
         await dead.bind(exchange)
+    await looking.close()
 
 
 async def _first(channel: AbstractChannel, queue: str, wait_s: float) -> AbstractIncomingMessage | None:
@@ -177,19 +198,27 @@ async def _first(channel: AbstractChannel, queue: str, wait_s: float) -> Abstrac
 async def _connect(settings: BrokerSettings, name: str) -> AbstractConnection:
     tls: dict[str, Any] = {}
     if settings.tls_ca is not None:
-        tls = {"ssl": True, "ssl_options": {"cafile": str(settings.tls_ca)}}
-    async with asyncio.timeout(ANSWER_TIMEOUT_S):
-        connection: AbstractConnection = await aio_pika.connect(
-            host=settings.host,
-            port=settings.amqp_port,
-            login=settings.username,
-            password=settings.password.get_secret_value(),
-            virtualhost=settings.vhost,
-            heartbeat=settings.heartbeat_s,
-            client_properties={"connection_name": name},
-            **tls,
-        )
-        return connection
+        tls = {"ssl": True, "ssl_context": trusting(settings.tls_ca, BROKER_CA)}
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            connection: AbstractConnection = await aio_pika.connect(
+                host=settings.host,
+                port=settings.amqp_port,
+                login=settings.username,
+                password=settings.password.get_secret_value(),
+                virtualhost=settings.vhost,
+                heartbeat=settings.heartbeat_s,
+                client_properties={"connection_name": name},
+                **tls,
+            )
+            return connection
+    except (AMQPConnectionError, TimeoutError) as error:
+        if (reason := why_not(error, f"the broker at {settings.host}:{settings.amqp_port}", BROKER_CA)) is not None:
+            raise Misconfigured(reason) from error
+        if isinstance(error.__cause__, _HUNG_UP) or isinstance(error, TimeoutError):
+            hint = perhaps_tls(BROKER_CA, spoken=settings.tls_ca is not None)
+            raise AMQPConnectionError(f"{str(error) or 'no answer'}; {hint}") from error
+        raise
 
 
 def is_not_yet(cause: BaseException | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from labelstream.blobs.leases import Lease, LeaseLost, Leases, keep
 from labelstream.blobs.ports import Blobs
 from labelstream.errors import Rejected, Unavailable
 from labelstream.jobs.ports import Job, JobQueue, Taken
+from labelstream.service import metrics
 from labelstream.service.health import Health
 from labelstream.service.patience import patiently
+from labelstream.service.tracing import Work, begin
 from labelstream.values import FileRef, Value
 
 LEASE, RESULT, FAILURE = "lease.json", "result.json", "failure.json"
@@ -45,6 +47,7 @@ class Attempt:
     blobs: Blobs
     health: Health
     lease: Lease | None = None
+    work: Work = field(default_factory=Work)  # what the traces are told
 
     @property
     def is_lost(self) -> bool:
@@ -104,13 +107,15 @@ class Worker:
         names = (self.queues,) if isinstance(self.queues, str) else self.queues
         if not names:
             raise ValueError("a worker needs a queue to take jobs from")
+        for name in names:
+            metrics.introduce_queue(name)
         for name in itertools.cycle(names):
             take = partial(self.queue.take, name, 1.0 / len(names))
             taken = await patiently(self.health, "broker", take)
             if taken is not None:
-                await self._work(taken)
+                await self._work(taken, name)
 
-    async def _work(self, taken: Taken) -> None:
+    async def _work(self, taken: Taken, queue: str) -> None:
         job = taken.job
         key = keys.job(job.project, job.id, LEASE)
         lease = await patiently(self.health, "object store", lambda: self.leases.claim(key))
@@ -122,33 +127,49 @@ class Worker:
             log.info("job.left_to_another", job=job.id)
             return
         log.info("job.claimed", job=job.id, attempt=lease.attempt)
+        work = begin(queue, f"{job.id}/{lease.attempt}", job.traceparent, job=job.id, attempt=lease.attempt)
+        outcome = "stopped"
+        try:
+            with metrics.JOB_RUNNING.labels(queue).track_inprogress(), metrics.JOB_SECONDS.labels(queue).time():
+                outcome = await self._try(job, lease, work)
+        finally:
+            work.end("" if outcome == metrics.DONE else outcome, outcome=outcome)
+        metrics.JOBS_DONE.labels(queue, outcome).inc()
+
+    async def _try(self, job: Job, lease: Lease, work: Work) -> str:
+        """Make an attempt; return how it ended, as the metrics have it."""
         try:
             async with keep(lease, through_outages=self.through_outages):
-                await self._do(Attempt(job, lease.attempt, self.blobs, self.health, lease), lease)
+                return await self._do(Attempt(job, lease.attempt, self.blobs, self.health, lease, work), lease)
         except LeaseLost as lost:
             log.warning("job.attempt_lost", job=job.id, attempt=lease.attempt, reason=str(lost))
+            return metrics.LOST
         except TryAgain as failed:
             log.warning("job.attempt_failed", job=job.id, attempt=lease.attempt, reason=str(failed))
             await self._hand_back(lease, failed=True, reason=str(failed))
+            return metrics.AGAIN
         except Exception as fault:  # we die of it, and so may the next one: it counts
             await self._hand_back(lease, failed=True, reason=repr(fault))
             raise
         finally:
             await self._hand_back(lease)
 
-    async def _do(self, attempt: Attempt, lease: Lease) -> None:
+    async def _do(self, attempt: Attempt, lease: Lease) -> str:
+        outcome = metrics.DONE
         try:
             result = await self.do(attempt)
         except Rejected as failed:
             failure = Failure(rule=failed.rule, reason=failed.reason)
             await attempt.put(FAILURE, failure.model_dump_json().encode())
             log.warning("job.failed", job=attempt.job.id, rule=failed.rule, reason=failed.reason)
+            outcome = metrics.FAILED
         else:
             await attempt.put(RESULT, result.model_dump_json().encode())
             log.info("job.done", job=attempt.job.id, attempt=attempt.number)
         await patiently(self.health, "object store", lease.finish)
         if self.afterwards is not None:
             await self.afterwards(attempt)
+        return outcome
 
     async def _hand_back(self, lease: Lease, *, failed: bool = False, reason: str = "") -> None:
         """Let another worker go on at once when we stop in the middle."""

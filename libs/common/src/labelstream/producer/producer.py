@@ -21,6 +21,7 @@ from labelstream.producer.questions import Questions
 from labelstream.producer.sending import Sending
 from labelstream.service.health import Health
 from labelstream.service.settings import BrokerSettings, StoreSettings
+from labelstream.service.tracing import stamp
 from labelstream.streams.message import Message
 from labelstream.streams.ports import Broker, Start
 from labelstream.streams.rabbitmq import RabbitBroker
@@ -254,7 +255,9 @@ class Producer:
         message_id = message.message_id or f"{self._name}-{self._session}-{number}"
         if self._inbox is not None:
             self._inbox.expect(message_id)
-        return replace(message, message_id=message_id)
+        traceparent = stamp(str(message.properties.get("traceparent", "")), self._stream, message_id)
+        properties = {**message.properties, "traceparent": traceparent} if traceparent else message.properties
+        return replace(message, message_id=message_id, properties=properties)
 
     def _check_size(self, message: Message) -> None:
         if not message.body:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,13 +12,14 @@ from typing import Any
 class Health:
     """Collects what is waiting or degraded. Ready means that nothing is waiting."""
 
+    clock: Callable[[], float] = time.monotonic  # seconds; one that is set must not make anything look old
     _waiting: dict[str, tuple[float, str]] = field(default_factory=dict)
     _degraded: dict[str, str] = field(default_factory=dict)
     _facts: dict[str, Any] = field(default_factory=dict)
 
     def waiting(self, what: str, reason: str) -> None:
         """Say that `what` is awaited and why; the first call starts the clock."""
-        since = self._waiting.get(what, (time.time(), ""))[0]
+        since = self._waiting.get(what, (self.clock(), ""))[0]
         self._waiting[what] = (since, reason)
 
     def ready(self, what: str) -> None:
@@ -46,7 +48,7 @@ class Health:
 
     def report(self) -> dict[str, Any]:
         """Return what /readyz answers."""
-        now = time.time()
+        now = self.clock()
         return {
             "ready": self.is_ready,
             "waiting": {

@@ -19,8 +19,9 @@ import structlog
 from labelstream.errors import AnotherWriter, Misconfigured
 from labelstream.service.health import Health
 from labelstream.service.logs import configure_logs
-from labelstream.service.metrics import register_health
+from labelstream.service.metrics import introduce_program, register_health
 from labelstream.service.settings import ServiceSettings, read_settings
+from labelstream.service.tracing import tracing
 
 S = TypeVar("S", bound=ServiceSettings)
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -41,7 +42,13 @@ def serve(
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201  # logs are not configured yet, a person reads this
         return MISCONFIGURED
     configure_logs(name, settings.log_level)
-    return run_service(lambda health: main(settings, health), loops)
+    introduce_program(name)
+    try:
+        with tracing(settings.tracing, name):
+            return run_service(lambda health: main(settings, health), loops)
+    except Misconfigured as error:  # of the tracing: what the service finds, it has told already
+        structlog.get_logger().error("service.misconfigured", reason=str(error))
+        return MISCONFIGURED
 
 
 def run_service(main: Callable[[Health], Awaitable[None]], loops: LoopFactory | None = None) -> int:

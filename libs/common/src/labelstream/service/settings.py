@@ -58,6 +58,19 @@ class StoreSettings(Settings):
         "when_supported", description="boto3's request_checksum_calculation and response_checksum_validation"
     )
     threads: int = Field(8, description="requests in flight at once")
+    tls_ca: Path | None = Field(None, description="CA file of an https store; else the CAs that this machine knows")
+
+
+class TracingSettings(Settings):
+    """Where traces go, if anywhere."""
+
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^/\s]+",
+        description="an OpenTelemetry collector, such as http://collector:4318/v1/traces; left out: nothing is traced",
+    )
+    sample: float = Field(1.0, ge=0, le=1, description="share of the traces that are told; the same for all programs")
+    headers: SecretStr | None = Field(None, description="`name: value` lines for the collector; best by …_FILE")
 
 
 class EnvironmentAndFiles(EnvSettingsSource):
@@ -117,6 +130,7 @@ class ServiceSettings(Environment):
     http_host: str = "127.0.0.1"
     http_port: int = Field(8080, description="/healthz, /readyz, /metrics, and the service's API if it has one")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    tracing: TracingSettings = TracingSettings()
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -56,6 +56,7 @@ class Journal:
                 self._take(delivery, ours_only=False)
                 handled = delivery.offset
         self._sequences = {name: max(stored[name], seen) for name, seen in self._sequences.items()}
+        metrics.PUBLISHED.labels(self._stream)
         self._publishers = {name: self._broker.publisher(self._stream, name) for name in self._sequences}
         return dict(self._sequences)
 
@@ -90,6 +91,8 @@ class Journal:
             deliveries = await self._reader.read()
             offsets += [d.offset for d in deliveries if self._take(d, ours_only=True) == publisher]
         self._sent = {}
+        for _, envelope in entries:
+            envelope.stored()
         metrics.PUBLISHED.labels(self._stream).inc(len(entries))
         return offsets
 

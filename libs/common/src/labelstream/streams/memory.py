@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from rstream.exceptions import StreamDoesNotExist
+
 from labelstream.errors import Unavailable
 from labelstream.streams.amqp import encode_all
 from labelstream.streams.message import Delivery, Message
+from labelstream.streams.padding import is_padding
 from labelstream.streams.ports import Retention, Start
 
 GAP_EVERY = 7  # a broker's own records use up offsets too
@@ -47,8 +50,12 @@ class _Stream:
     last_ids: dict[str, int] = field(default_factory=dict)
 
     def append(self, name: str, raw: bytes) -> None:
+        self.append_next(name, raw)
+        self.next_offset += 0 if len(self.stored) % GAP_EVERY else 1
+
+    def append_next(self, name: str, raw: bytes) -> None:
         self.stored.append(Delivery(name, self.next_offset, raw, int(time.time() * 1000)))
-        self.next_offset += 1 if len(self.stored) % GAP_EVERY else 2
+        self.next_offset += 1
 
 
 class MemoryBroker:
@@ -90,7 +97,7 @@ class MemoryBroker:
     async def first_offset(self, stream: str) -> int | None:
         """Return where the stream begins, or None when it is empty."""
         stored = self._existing(stream).stored
-        return stored[0].offset if stored else None
+        return next((one.offset for one in stored if not is_padding(one.raw)), None)
 
     async def last_offset(self, stream: str) -> int | None:
         """Return the offset of the last message, or None when the stream is empty."""
@@ -103,6 +110,14 @@ class MemoryBroker:
     def write_raw(self, stream: str, raw: bytes) -> None:
         """Store bytes as a foreign producer would, unchecked and without a publisher name."""
         self._existing(stream).append(stream, raw)
+        self._changes.tell()
+
+    def write_next(self, stream: str, raw: bytes, publisher: str = "", publishing_id: int = 0) -> None:
+        """Store bytes at the very next offset, under a publisher's name if there is one."""
+        there = self._existing(stream)
+        if publisher:
+            there.last_ids[publisher] = publishing_id
+        there.append_next(stream, raw)
         self._changes.tell()
 
     def delete(self, stream: str) -> None:
@@ -141,7 +156,7 @@ class MemoryBroker:
     def _existing(self, stream: str) -> _Stream:
         self._check_here()
         if stream not in self._streams:
-            raise Unavailable("broker", f"there is no stream {stream}")
+            raise Unavailable("broker", f"there is no stream {stream}") from StreamDoesNotExist()
         return self._streams[stream]
 
 
@@ -177,10 +192,11 @@ class MemoryReader:
         if self._next == "next":
             self._next = stored[-1].offset + 1 if stored else "first"
         at = 0 if self._next == "first" else bisect_left(stored, self._next, key=_offset)
-        taken = stored[at : at + at_most]
-        if taken:
-            self._next = taken[-1].offset + 1
-        return taken
+        while taken := stored[at : at + at_most]:
+            at, self._next = at + len(taken), taken[-1].offset + 1
+            if found := [one for one in taken if not is_padding(one.raw)]:
+                return found
+        return []
 
     def _attach(self) -> list[Delivery] | None:
         """Return the stream's messages; one that was away or is another since counts as attached anew."""

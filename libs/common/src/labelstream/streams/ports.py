@@ -31,7 +31,7 @@ class Reader(Protocol):
         """Return the next messages; an empty list when none came within `wait_s` seconds.
 
         Every message of the stream from the start offset on is returned exactly once, in order,
-        whatever happens to connections in between.
+        whatever happens to connections in between. Padding (see `padding`) is no message.
         """
         ...
 

@@ -6,7 +6,7 @@ from weakref import WeakSet
 
 from rstream import exceptions
 
-from labelstream.errors import Misconfigured
+from labelstream.errors import Misconfigured, Unavailable
 from labelstream.service.health import Health
 from labelstream.service.settings import BrokerSettings
 from labelstream.streams.ports import Retention, Start
@@ -16,6 +16,7 @@ from labelstream.streams.rabbitmq_reader import RabbitReader
 from labelstream.streams.rabbitmq_recovery import Outages, Recovery
 
 SMALLEST_SEGMENT, USUAL_SEGMENT = 1_000_000, 500_000_000  # bytes
+_NOT_THERE = "there is no stream {stream} yet, and this user may not create it: whoever writes it does when it starts"
 
 
 class RabbitBroker:
@@ -27,13 +28,19 @@ class RabbitBroker:
         self._open: WeakSet[RabbitReader | RabbitPublisher] = WeakSet()
 
     async def ensure_stream(self, stream: str, retention: Retention | None = Retention()) -> None:  # noqa: B008 -- frozen
-        """Create the stream when it is missing. Raises Unavailable, and Misconfigured when it exists otherwise."""
+        """Create the stream when it is missing. Raises Unavailable, and Misconfigured when it exists otherwise.
+
+        A user who may only read or write it finds it there, or waits (Unavailable) for the one who creates it.
+        """
         arguments = _arguments(retention or Retention())
         async with self._links.any_node(f"creating {stream}") as link:
             try:
                 await link.create_stream(stream, arguments)
             except exceptions.StreamAlreadyExists:
                 return
+            except exceptions.AccessRefused as error:
+                if not await link.stream_exists(stream):
+                    raise Unavailable("broker", _NOT_THERE.format(stream=stream)) from error
             except exceptions.PreconditionFailed as error:
                 if retention is None:
                     return

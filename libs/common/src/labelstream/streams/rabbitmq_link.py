@@ -21,6 +21,9 @@ from rstream.constants import OffsetType
 
 from labelstream.errors import Misconfigured, Unavailable
 from labelstream.service.settings import BrokerSettings
+from labelstream.service.tls import BROKER_CA, perhaps_tls, trusting, why_not
+from labelstream.streams.padding import padded_until
+from labelstream.streams.rabbitmq_chunk import messages
 
 connection.CHUNK_SIZE = 1 << 20  # rstream reads 256 bytes at a time; large messages go three times as fast with this
 FRAME_MAX = 20 << 20  # the broker's own limit applies when it is lower
@@ -37,7 +40,6 @@ _REFUSED = (
     exceptions.SASLAuthenticationFailureLoopback,
     exceptions.VirtualHostAccessFailure,
     exceptions.AccessRefused,
-    ssl.SSLCertVerificationError,
 )
 _AWAY = (exceptions.ServerError, exceptions.LeaderNotAvailable, connection.ConnectionClosed, OSError, TimeoutError)
 
@@ -50,7 +52,7 @@ def translated(doing: str) -> Iterator[None]:
     except _REFUSED as error:
         raise Misconfigured(
             f"the broker refused us when {doing}: {reason_of(error)}; look at the broker's user, its password,"
-            " its permissions, the vhost and the CA file"
+            " its permissions and the vhost"
         ) from error
     except _AWAY as error:
         raise Unavailable("broker", f"{doing}: {reason_of(error)}") from error
@@ -80,13 +82,20 @@ class Link(Client):  # type: ignore[misc]  # mypy does not look into rstream
 
     async def open_as(self) -> None:
         """Connect and log in."""
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            await self.start()
-            self.add_handler(schema.MetadataUpdate, self._on_metadata_update, name=str(ONLY))
-            self.add_handler(schema.Deliver, lambda _: None, name=str(ONLY))  # rstream queues by this number
-            await self.authenticate(
-                self._settings.vhost, self._settings.username, self._settings.password.get_secret_value()
-            )
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self.start()
+                self.add_handler(schema.MetadataUpdate, self._on_metadata_update, name=str(ONLY))
+                self.add_handler(schema.Deliver, lambda _: None, name=str(ONLY))  # rstream queues by this number
+                await self.authenticate(
+                    self._settings.vhost, self._settings.username, self._settings.password.get_secret_value()
+                )
+        except ConnectionRefusedError:
+            raise
+        except (connection.ConnectionClosed, ConnectionError, ssl.SSLEOFError, TimeoutError) as error:
+            # It hung up, or kept still.
+            hint = perhaps_tls(BROKER_CA, spoken=self._settings.tls_ca is not None)
+            raise ConnectionError(f"{reason_of(error)}; {hint}") from error
 
     @property
     def advertised(self) -> tuple[str, int]:
@@ -106,9 +115,16 @@ class Link(Client):  # type: ignore[misc]  # mypy does not look into rstream
         await self.subscribe(self.stream, ONLY, schema.OffsetSpec.from_params(*spec), initial_credit=credit)
 
     async def first_offset(self) -> int | None:
-        """Return the offset at which the first chunk begins, or None when the stream is empty."""
+        """Return the offset at which the first chunk begins, or None when the stream is empty.
+
+        Where that is padding, it says itself where the first message stands; unless somebody made it up.
+        """
         chunk = await self._chunk_at(OffsetType.FIRST)
-        return None if chunk is None else int(chunk.chunk_first_offset)
+        if chunk is None:
+            return None
+        first, raw = next(messages(chunk))
+        until = padded_until(raw)
+        return first if until is None else min(until, await self.last_offset() or first)
 
     async def last_offset(self) -> int | None:
         """Return the offset of the last message, or None when the stream is empty."""
@@ -192,7 +208,7 @@ class Links:
     def __init__(self, settings: BrokerSettings, connection_name: str) -> None:
         self._settings = settings
         self._name = connection_name
-        self._tls = ssl.create_default_context(cafile=settings.tls_ca) if settings.tls_ca else None
+        self._tls = trusting(settings.tls_ca, BROKER_CA) if settings.tls_ca else None
         self.heartbeat_s = settings.heartbeat_s
 
     @asynccontextmanager
@@ -240,7 +256,9 @@ class Links:
         link = Link(self._settings, host, port, self._tls, self._name)
         try:
             await link.open_as()
-        except BaseException:
+        except BaseException as error:
             await link.stop()
+            if (reason := why_not(error, f"the broker at {host}:{port}", BROKER_CA)) is not None:
+                raise Misconfigured(reason) from error
             raise
         return link

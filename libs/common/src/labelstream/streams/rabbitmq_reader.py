@@ -11,6 +11,7 @@ from rstream.constants import OffsetType
 
 from labelstream.errors import Unavailable
 from labelstream.streams.message import Delivery
+from labelstream.streams.padding import is_padding
 from labelstream.streams.ports import Start
 from labelstream.streams.rabbitmq_chunk import messages
 from labelstream.streams.rabbitmq_link import ONLY, Link, Links, translated
@@ -110,7 +111,10 @@ class RabbitReader:
         for offset, raw in messages(chunk):
             if isinstance(self._next, int) and offset < self._next:
                 continue
+            self._next = offset + 1
+            if is_padding(raw):
+                continue
             self._unread.append(Delivery(self._stream, offset, raw, chunk.timestamp))
             self._unread_bytes += len(raw)
-            self._next = offset + 1
-        self._arrived.set()
+        if self._unread:  # a chunk may hold nothing but padding
+            self._arrived.set()

@@ -165,6 +165,11 @@ class AnnotationView:
         wanted = {"project": self._project(project), "after": after}
         return [row[0] for row in self._connection.execute(queries.VALIDATIONS, wanted)]
 
+    def newest_validation(self, project: str, at: int) -> int | None:
+        """Return the last offset up to `at` at which an annotation was validated, or changed while it was."""
+        row = self._connection.execute(queries.NEWEST_VALIDATION, self._as_of(project, at)).fetchone()
+        return int(row[0]) if row else None
+
     def seen(self, project: str, message_key: str) -> Position | None:
         """Return the first message with this key that was settled, and not refused; None when there is none."""
         row = self._connection.execute(

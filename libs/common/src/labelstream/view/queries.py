@@ -73,6 +73,13 @@ WHERE change.flags = 1 AND change.offset > :after AND name.project = :project
 ORDER BY change.offset
 """
 
+# The newest of them up to an offset.
+NEWEST_VALIDATION = """
+SELECT change.offset FROM change CROSS JOIN name ON name.id = change.name
+WHERE change.flags = 1 AND change.offset <= :at AND name.project = :project
+ORDER BY change.offset DESC LIMIT 1
+"""
+
 # A change that brings no content keeps the one that was there.
 CHANGE = """
 INSERT OR REPLACE INTO change (name, offset, revision, flags, content)

@@ -39,6 +39,15 @@ def never_end() -> None:
     threading.Event().wait()
 
 
+def hang_at_first(times: int, directory: Path) -> int:
+    """Never end, so many times; each leaves a file behind."""
+    before = len(list(directory.iterdir()))
+    (directory / str(before)).touch()
+    if before < times:
+        never_end()
+    return before
+
+
 def process_id() -> int:
     return os.getpid()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from annotation_ingest.batches.desk import Desk
 from annotation_ingest.handler import Ingest, Prepared
+from labelstream.streams.lag import Behind
 from labelstream.streams.message import Delivery
 
 
@@ -23,6 +24,7 @@ class Pipeline:
     ingest: Ingest
     publisher: str
     tasks: asyncio.TaskGroup
+    behind: Behind
     _storing: asyncio.Task[None] | None = None
 
     async def answer(self, deliveries: Sequence[Delivery], most_bytes: int) -> None:
@@ -47,6 +49,7 @@ class Pipeline:
     async def _store(self, prepared: Sequence[Prepared], taken: int) -> None:
         await self.desk.store(self.ingest, self.publisher, prepared)
         self.desk.room.give_back(taken)
+        self.behind.handled(prepared[-1].delivery.offset)
 
     async def _answer_alone(self, delivery: Delivery) -> None:
         async with self.desk.room.alone():
@@ -55,6 +58,7 @@ class Pipeline:
             else:
                 prepared = await self.desk.prepare(self.ingest, [delivery])
                 await self.desk.store(self.ingest, self.publisher, prepared)
+        self.behind.handled(delivery.offset)
 
 
 def cut(deliveries: Iterable[Delivery], most_bytes: int, alone: set[int]) -> Iterator[list[Delivery]]:

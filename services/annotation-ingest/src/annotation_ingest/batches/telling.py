@@ -39,6 +39,7 @@ class Telling:
         """Begin the stream's counters at zero, so that what is rare can be seen to rise."""
         for outcome in (*get_args(OutcomeKind), ERASED):
             shared.HANDLED.labels(stream, outcome)
+        shared.HANDLING.labels(stream)
         metrics.introduce(stream)
 
     def settled(self, settled: Sequence[Settled], seconds: float) -> None:

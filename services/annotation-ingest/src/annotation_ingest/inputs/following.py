@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
-from annotation_ingest import metrics
 from annotation_ingest.batches.desk import Desk
 from annotation_ingest.batches.pipeline import Pipeline
 from annotation_ingest.handler import Ingest
 from annotation_ingest.inputs.lineage import Lineage
 from annotation_ingest.inputs.pace import Pace
-from labelstream.errors import Unavailable
 from labelstream.service.patience import patiently
+from labelstream.streams.lag import EVERY_S, Behind, reading
 from labelstream.streams.ports import Broker
+
+READER = "annotation-ingest"  # as the metrics call us
 
 log = structlog.get_logger()
 
@@ -51,30 +51,26 @@ class Follower:
             await patiently(health, "broker", lambda: self.broker.ensure_stream(self.stream, None))
         self.desk.telling.introduce(self.stream)
         health.handled(self.stream, position - 1)
-        while True:
-            position = await self._checked(position)
-            health.ready("start")
-            position = await self._answer_from(position)
-            log.info("input.doubted", stream=self.stream, position=position)
-
-    async def watch_lag(self) -> None:
-        """Say how far the answers are behind the input's end, until cancelled."""
-        while True:
-            with suppress(Unavailable):  # the reader waits for the broker, and says so
-                metrics.LAG.labels(self.stream).set(await self.lineage.lag())
-            await asyncio.sleep(self.limits.check_s)
+        async with reading(self.broker, self.stream, READER, every_s=min(EVERY_S, self.limits.check_s)) as behind:
+            while True:
+                behind.begin(position)
+                position = await self._checked(position)
+                health.ready("start")
+                behind.begin(position)
+                position = await self._answer_from(position, behind)
+                log.info("input.doubted", stream=self.stream, position=position)
 
     async def _checked(self, position: int) -> int:
         """Return where to go on; waits while this is not the stream that was answered."""
         return await patiently(self.desk.health, self.lineage.name, lambda: self.lineage.check(position))
 
-    async def _answer_from(self, position: int) -> int:
+    async def _answer_from(self, position: int, behind: Behind) -> int:
         """Answer what comes until it may be another stream that is read; return the offset that is next."""
         reader = self.broker.reader(self.stream, position)
         quiet = _Quiet(self)
         try:
             async with asyncio.TaskGroup() as tasks:
-                pipeline = Pipeline(self.desk, self.ingest, self.publisher, tasks)
+                pipeline = Pipeline(self.desk, self.ingest, self.publisher, tasks, behind)
                 while True:
                     at_most = self.pace.at_most(self.limits.messages)
                     deliveries = await reader.read(at_most, wait_s=min(1.0, self.limits.check_s))
@@ -82,6 +78,7 @@ class Follower:
                         return position
                     if deliveries:
                         quiet.over()
+                        behind.read(deliveries)
                         await self.pace.keep(len(deliveries))
                         await pipeline.answer(deliveries, self.limits.size_bytes)
                         position = deliveries[-1].offset + 1

@@ -68,11 +68,6 @@ class Lineage:
         last = await self.broker.last_offset(self.stream)
         return -1 if last is None else last
 
-    async def lag(self) -> int:
-        """Return how far the answers are behind the stream's end. Raises Unavailable."""
-        answered = self.view.last_input(self.stream)
-        return max(await self.end() - (-1 if answered is None else answered), 0)
-
     async def _ends(self) -> tuple[int | None, int | None]:
         first = await self.broker.first_offset(self.stream)
         return first, await self.broker.last_offset(self.stream)

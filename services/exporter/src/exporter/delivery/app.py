@@ -27,7 +27,7 @@ async def serve_api(settings: ApiSettings, health: Health) -> None:
     async with AsyncExitStack() as stack:
         broker = RabbitBroker(settings.broker, health, "exporter-serve")
         stack.push_async_callback(broker.close)
-        queue = RabbitJobQueue(settings.broker, health, "exporter-serve")
+        queue = RabbitJobQueue(settings.broker, health, "exporter-serve", declares=False)
         stack.push_async_callback(queue.close)
         buckets = ApiBuckets(
             resources=bucket(stack, store, store.resources_bucket, health),

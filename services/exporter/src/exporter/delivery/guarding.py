@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.delivery.addresses import Addresses
 from exporter.delivery.limiting import Rates
-from exporter.delivery.metrics import REQUESTS
+from exporter.delivery.metrics import REQUESTS, SECONDS
 from exporter.delivery.problems import Problem, TurnedAway, respond
 from exporter.delivery.uploads import FORM_OVERHEAD, too_large
 from labelstream.service.settings import Settings
@@ -22,6 +22,7 @@ MOST_BYTES = 64 << 10  # of a body that is no upload
 OPERATORS = ("/healthz", "/readyz", "/metrics")
 UPLOADS = "/resources/"
 ADDRESS = "labelstream_address"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Bounds(Settings):
@@ -52,7 +53,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         scope[ADDRESS] = address = self.addresses.of(scope)
-        status = 500
+        status, begun = 500, time.monotonic()
 
         async def counted(message: Message) -> None:
             nonlocal status
@@ -70,7 +71,7 @@ class Guard:
         else:
             await self.app(scope, self._bounded(scope["path"], receive), counted)
         finally:
-            REQUESTS.labels(_route(scope), str(status)).inc()
+            _count(scope, status, time.monotonic() - begun)
 
     def _check_announced(self, scope: Scope) -> None:
         announced = Headers(scope=scope).get("content-length", "")
@@ -101,6 +102,12 @@ class Guard:
             return message
 
         return bounded
+
+
+def _count(scope: Scope, status: int, seconds: float) -> None:
+    route, method = _route(scope), scope["method"] if scope["method"] in _METHODS else "other"
+    REQUESTS.labels(route, method, str(status)).inc()
+    SECONDS.labels(route).observe(seconds)
 
 
 def _route(scope: Scope) -> str:

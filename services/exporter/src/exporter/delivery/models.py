@@ -23,6 +23,7 @@ from labelstream.streams.ports import Broker
 from labelstream.values import FileRef
 
 SERVING = "serving"  # stands for the model that serves, where a model's id may stand
+READER = "exporter-serve"  # as the metrics call us
 
 
 class PromotionAnswer(BaseModel):
@@ -153,7 +154,7 @@ async def follow_models(broker: Broker, models: Models, health: Health) -> None:
 
     if tail is None:
         models.all_read()
-    await follow(broker, MODEL_EVENTS, "first", fold, health, caught_up=caught_up)
+    await follow(broker, MODEL_EVENTS, "first", fold, health, caught_up=caught_up, reader=READER)
 
 
 _SAME = (

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp
 
 from exporter.access.known import KnownDevices, KnownKeys, KnownUsers
+from exporter.delivery import metrics
 from exporter.delivery.addresses import Addresses
 from exporter.delivery.api import address_of, v1_routes
 from exporter.delivery.api_keys import ApiKeys
@@ -84,6 +85,7 @@ class Serving:
 
     async def run(self) -> None:
         """Follow `model-events` and write the audit log until cancelled."""
+        metrics.introduce()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(follow_models(self.broker, self.models, self.health))

@@ -171,6 +171,7 @@ class Publishing:
             report=written[REPORT],
             edition=edition.number,
             waiting=edition.waiting,
+            annotated_ms=trained.training.annotated_ms,
         )
 
     async def _put(self, blobs: Blobs, key: str, data: bytes) -> None:

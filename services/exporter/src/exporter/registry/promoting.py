@@ -153,6 +153,7 @@ class Promoting:
             reason=reason,
             cause=cause,
             by=by,
+            annotated_ms=exported.annotated_ms,
         )
         await self._say(promoted, state, answers=f"{state.model}/{number}")
         stored = self.book.promotion(state.project)

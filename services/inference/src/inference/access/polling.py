@@ -16,6 +16,7 @@ from pydantic import SecretStr, ValidationError
 
 from inference.access.kept import Heard, KeptList
 from inference.access.ring import Ring
+from inference.exporter_client import reason_of
 from inference.serving.patience import Patience
 from labelstream.access import KeyList
 from labelstream.errors import Unavailable
@@ -53,7 +54,7 @@ class ExporterKeys:
         try:
             response = await self._client.get("/v1/api-keys", headers=headers, timeout=ANSWER_S)
         except httpx.HTTPError as error:
-            raise Unavailable(WHAT, f"{type(error).__name__}: {error}") from error
+            raise Unavailable(WHAT, reason_of(error)) from error
         if response.status_code == HTTPStatus.NOT_MODIFIED:
             return None
         if response.status_code != HTTPStatus.OK:

@@ -63,7 +63,7 @@ class RealTools:
         """Hold what looks at a job's images, the confidence from which boxes are published, and the model's name."""
         project, own = request.project, self.own
         key = own.api_key.get_secret_value() if own.api_key else None
-        async with AsyncClient(own.inference_url, key, timeout_s=own.timeout_s) as client:
+        async with AsyncClient(own.inference_url, key, timeout_s=own.timeout_s, ca=own.inference_ca) as client:
             model = await model_of(client, self.health, project, request.model)
             schema = await patiently(self.health, "class schema", lambda: recorded_schema(self.data, project))
             confidence = model.thresholds["confidence"] if request.confidence is None else request.confidence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 from pydantic import Field, SecretStr
 
@@ -14,6 +15,9 @@ class AnnotateGroup(Settings):
 
     inference_url: str = Field(
         pattern=r"^https?://[^/\s]+", description="the inference service that is asked, such as http://127.0.0.1:8080"
+    )
+    inference_ca: Path | None = Field(
+        None, description="CA file of an https service; else the CAs that this machine knows"
     )
     api_key: SecretStr | None = Field(None, description="what that service knows us by; best by …__API_KEY_FILE")
     worker: str = Field(

@@ -73,7 +73,7 @@ class Workers:
 
     def __init__(self, threads: int, queue_size: int) -> None:
         self.threads = threads
-        self._places = queue_size
+        self.places = queue_size  # of those that wait
         self._interactive: deque[_Job] = deque()
         self._patient: deque[_Job] = deque()
         self._in_work = 0
@@ -85,6 +85,11 @@ class Workers:
         self._threads = [threading.Thread(target=self._serve, name=f"worker-{n}", daemon=True) for n in range(threads)]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait in those places."""
+        return len(self._interactive)
 
     async def run(
         self,
@@ -140,7 +145,7 @@ class Workers:
             self._patient.append(job)
             return waits
         wait_s = self._wait_s()
-        if taken >= self.threads + self._places:
+        if taken >= self.threads + self.places:
             raise Busy("the queue is full", wait_s)
         if time.monotonic() + wait_s > job.deadline:
             raise TooShort(f"the wait is about {wait_s * 1000:.0f} ms, and the deadline is before that", wait_s)

@@ -19,13 +19,13 @@ import numpy.typing as npt
 
 Counts = npt.NDArray[np.int64]
 
-LEAST = 100  # detections on either side; fewer say nothing
+LEAST = 100  # detections on either side, usually; fewer say nothing
 
 
-def distance(one: Counts, other: Counts) -> float | None:
-    """Return how far the mixes of two counts (kinds,) are apart, from 0 to 1; None where there is too little."""
+def distance(one: Counts, other: Counts, least: int = LEAST) -> float | None:
+    """Return how far the mixes of two counts (kinds,) are apart, from 0 to 1; None where one of them has too little."""
     n, m = int(one.sum()), int(other.sum())
-    if min(n, m) < LEAST:
+    if min(n, m) < max(1, least):
         return None
     p, q = one / n, other / m
     divergence = _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2

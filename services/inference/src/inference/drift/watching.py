@@ -10,14 +10,12 @@ import numpy as np
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
-from inference.drift.distance import Counts, distance
+from inference.drift.distance import LEAST, Counts, distance
 from inference.drift.window import Window
 from inference.engine.detecting import Detected
 from inference.metrics import DETECTIONS, drift_gauge, per_image_gauge
 from inference.serving.models import Models, ServingModel
 from labelstream.bundle import Manifest, Reference
-
-LEAST_IMAGES = 100  # or a whole window, where that is smaller: a few images of one scene look like drift
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,9 @@ class Drift(Collector):
 
     models: Models
     size: int  # answers of a model that are looked at, the newest
+    # Answers, or a whole window where that is smaller, and detections on either side: a few images of one scene look
+    # like drift.
+    least: int = LEAST
     _watched: dict[str, _Watched] = field(default_factory=dict)  # by project
 
     def answered(self, model: ServingModel, detected: Detected, *, usual: bool) -> None:
@@ -60,14 +61,14 @@ class Drift(Collector):
             if watched is None or watched.manifest is not model.manifest:
                 continue
             window, reference = watched.window, model.manifest.reference
-            if window.images < min(LEAST_IMAGES, self.size):
+            if window.images < min(self.least, self.size):
                 continue
             labels = [project, model.manifest.model]
             classes = window.classes()
             per_image.add_metric([*labels, "live"], int(classes.sum()) / window.images)
             if reference is not None:
                 per_image.add_metric([*labels, "test"], reference.detections / max(1, reference.images))
-                for kind, far in distances(classes, window.confidences(), reference):
+                for kind, far in distances(classes, window.confidences(), reference, self.least):
                     drift.add_metric([*labels, kind], far)
         yield drift
         yield per_image
@@ -80,13 +81,15 @@ class Drift(Collector):
         return watched.window
 
 
-def distances(classes: Counts, confidences: Counts, reference: Reference) -> Iterator[tuple[str, float]]:
+def distances(
+    classes: Counts, confidences: Counts, reference: Reference, least: int = LEAST
+) -> Iterator[tuple[str, float]]:
     """Yield how far live answers are from those about the test images, by kind; nothing where there are too few."""
     mix: Counts = np.zeros_like(classes)
     for class_id, count in reference.class_counts.items():
         mix[class_id] = count
     bins = np.array(reference.confidences, np.int64)
     for kind, live, tested in (("confidence", confidences, bins), ("classes", classes, mix)):
-        far = distance(live, tested)
+        far = distance(live, tested, least)
         if far is not None:
             yield kind, far

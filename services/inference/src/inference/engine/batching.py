@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from inference.engine.geometry import Floats, Tensor
+from inference.metrics import BATCH_SIZE
 
 
 class RunBatch(Protocol):
@@ -94,6 +95,7 @@ class Batcher:
             for ask in batch:
                 ask.answer.set_exception(error)
             return
+        BATCH_SIZE.observe(len(batch))
         for ask, answer in zip(batch, answers, strict=False):  # what only fills up has nobody to go to
             ask.answer.set_result(answer)
 

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from inference.engine.adapters.contract import Network, unloadable
+from inference.engine.batching import Batched
 from inference.engine.contract import Prepared, Tried
 from inference.engine.geometry import Floats, Found, Letterbox, Pixels
 from inference.engine.inputs import INPUTS, zeros
 from inference.engine.outputs import OUTPUTS, SUPPRESSED
+from inference.metrics import BATCH_SIZE
 from labelstream.bundle import Artifact, Manifest, Thresholds
 from labelstream.errors import Rejected
 
@@ -46,7 +48,10 @@ class Detector:
 
     def forward(self, prepared: Prepared, *, alone: bool = False) -> Floats:
         """Run the network on one image."""
-        return self.network.run(prepared.tensor, alone=alone)
+        answer = self.network.run(prepared.tensor, alone=alone)
+        if not isinstance(self.network, Batched):  # else it counts the batches
+            BATCH_SIZE.observe(1)
+        return answer
 
     def post_process(self, raw: Floats, letterbox: Letterbox, thresholds: Thresholds) -> Found:
         """Turn what `forward` returned into detections in pixels of the image."""

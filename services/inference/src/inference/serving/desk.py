@@ -23,6 +23,7 @@ class Order(NamedTuple):
 
     heard: Heard
     statement: PromotionStatement
+    is_news: bool = True  # False: others followed it long ago, perhaps, and this replica begins with it
 
 
 @dataclass

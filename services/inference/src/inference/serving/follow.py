@@ -28,8 +28,11 @@ from labelstream.events.model import ModelPromoted
 from labelstream.events.serving import ModelReverted
 from labelstream.protection.promotions import PromotionStatement
 from labelstream.streams.amqp import decode
+from labelstream.streams.lag import Behind, reading
 from labelstream.streams.message import Delivery
 from labelstream.streams.ports import Broker, Start
+
+READER = "inference"  # as the metrics call us
 
 log = structlog.get_logger()
 
@@ -109,7 +112,10 @@ class Follower:
     async def _follow(self) -> None:
         last = await self._patience.until_there(self._last_offset, self._standing.cut_off)
         history: dict[str, list[Heard]] = {project: [] for project in self._desks}
-        async with aclosing(self._deliveries()) as deliveries:
+        async with (
+            reading(self._broker, MODEL_EVENTS, READER) as behind,
+            aclosing(self._deliveries(behind)) as deliveries,
+        ):
             while last is not None:
                 delivery = await anext(deliveries)
                 for heard in self._read(delivery):
@@ -122,16 +128,19 @@ class Follower:
                 for heard in self._read(delivery):
                     await self._take(heard)
 
-    async def _deliveries(self) -> AsyncGenerator[Delivery, None]:
+    async def _deliveries(self, behind: Behind) -> AsyncGenerator[Delivery, None]:
         """Yield each message from the first on; a broker that refuses us is asked again where it left off."""
         start: Start = "first"
         while True:
             reader = self._broker.reader(MODEL_EVENTS, start)
             try:
                 while True:
-                    for delivery in await reader.read():
+                    deliveries = await reader.read()
+                    behind.read(deliveries)
+                    for delivery in deliveries:
                         start = delivery.offset + 1
                         yield delivery
+                        behind.handled(delivery.offset)  # who takes the next one is done with it
             except Misconfigured as error:
                 log.error("dependency.refused", reason=str(error))
                 self._standing.cut_off(str(error))
@@ -158,10 +167,11 @@ class Follower:
     async def _take_highest(self, history: list[Heard]) -> None:
         """Follow the highest promotion that is believed; older ones are history."""
         for heard in sorted(history, key=lambda each: each.promotion.number, reverse=True):
-            if await self._take(heard):
+            served = self._activator.models.current(heard.envelope.project) is not None
+            if await self._take(heard, is_news=served):
                 return
 
-    async def _take(self, heard: Heard) -> bool:
+    async def _take(self, heard: Heard, *, is_news: bool = True) -> bool:
         """Put a promotion on its project's desk, unless it is not to be believed."""
         project = heard.envelope.project
 
@@ -176,7 +186,7 @@ class Follower:
         await self._activator.believe(statement)
         went_back = await asyncio.to_thread(self._activator.went_back, statement)
         if not went_back and not self._activator.serves(statement):
-            self._desks[project].put(Order(heard, statement))
+            self._desks[project].put(Order(heard, statement, is_news))
         return True
 
     async def _activate(self, project: str, desk: Desk, tasks: asyncio.TaskGroup) -> None:
@@ -201,7 +211,7 @@ class Follower:
                 self._standing.awaits(project, str(error))
                 if isinstance(error, NoGrant) and not said and self._lasts(error, begun):
                     said = True
-                    self._refuse(order.heard, Rejected(error.rule, error.reason, error.hint))
+                    self._refuse(order.heard, Rejected(error.rule, error.reason, error.hint), "ungranted")
                 if await desk.newer_within(pause):
                     return False
             except Misconfigured as error:
@@ -211,6 +221,8 @@ class Follower:
                     return False
             else:
                 self._standing.serves(project)
+                if order.is_news:
+                    self._standing.went_live(project, order.heard.promotion)
                 ACTIVATIONS.labels(project, "activated").inc()
                 log.info("model.activated", project=project, **activated.model_dump())
                 self._telemetry.say(activated, project, order.heard.envelope)
@@ -221,10 +233,10 @@ class Follower:
         """Say whether the want of a grant is more than its maker being a moment behind."""
         return isinstance(error, TurnedAway) or time.monotonic() - begun >= self._patience.grant_s
 
-    def _refuse(self, heard: Heard, error: Rejected) -> None:
+    def _refuse(self, heard: Heard, error: Rejected, outcome: str = "refused") -> None:
         project = heard.envelope.project
         failed = self._activator.failed(project, heard.promotion, error)
         self._standing.refused(project, error.rule, f"promotion {failed.number} of {failed.model}: {error.reason}")
-        ACTIVATIONS.labels(project, "refused").inc()
+        ACTIVATIONS.labels(project, outcome).inc()
         log.error("model.refused", project=project, hint=error.hint, **failed.model_dump())
         self._telemetry.say(failed, project, heard.envelope)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
-from inference.metrics import PROMOTION
+from inference.metrics import LABEL_TO_LIVE, PROMOTION
 from inference.serving.models import Models, Reverted
 from labelstream.events.base import MODEL_EVENTS, SERVING_EVENTS
+from labelstream.events.model import ModelPromoted
 from labelstream.service.health import Health
+
+NEWS = ("policy", "request")  # causes of promotions that bring what was learned; the others bring back, or add formats
 
 
 class Dispensable(Health):
@@ -37,6 +41,7 @@ class Standing:
 
     health: Health
     models: Models
+    _label_to_live: dict[str, float] = field(default_factory=dict)  # by project, in seconds
 
     def __post_init__(self) -> None:
         for project in self.models.projects:
@@ -60,6 +65,15 @@ class Standing:
         self.health.ready(_what(project))
         self.health.degraded(_what(project), None)
         self.tell()
+
+    def went_live(self, project: str, promotion: ModelPromoted) -> None:
+        """Say how old the newest annotation is that a model learned, which has just begun to answer."""
+        if promotion.annotated_ms is None or promotion.cause not in NEWS:
+            return
+        seconds = max(0.0, time.time() - promotion.annotated_ms / 1000)
+        LABEL_TO_LIVE.labels(project).observe(seconds)
+        self._label_to_live[project] = round(seconds, 1)
+        self.health.fact("label_to_live", dict(self._label_to_live))
 
     def went_back(self, project: str, reverted: Reverted) -> None:
         """Say that the newest promotion went back, and that an older model answers."""

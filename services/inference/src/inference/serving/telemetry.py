@@ -55,6 +55,7 @@ class Telemetry:
                 while self._said:
                     envelope = self._said[0]
                     await publisher.publish([(number + 1, envelope.to_message())])
+                    envelope.stored()
                     number += 1
                     if self._said[0] is envelope:  # unless newer ones took its place meanwhile
                         self._said.popleft()

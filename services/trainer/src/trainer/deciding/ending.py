@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
@@ -36,7 +37,8 @@ def ending(requested: TrainingRequested, standing: Standing) -> Ended | None:
         found = left.model_dump(exclude_none=True)
         if left.cancelled:
             return TrainingCancelled(job=job, attempt=attempt, **found)
-        return TrainingFinished(job=job, attempt=attempt, dataset=requested.dataset, **found)
+        asked: dict[str, Any] = {"dataset": requested.dataset, "annotated_ms": requested.annotated_ms}
+        return TrainingFinished(job=job, attempt=attempt, **asked, **found)
     except ValidationError as error:
         return TrainingFailed(job=job, attempt=attempt, rule="job.unreadable_result", reason=problems(error))
 

@@ -13,6 +13,7 @@ from labelstream.streams.journal import Journal
 from labelstream.trainings import JobBook
 from labelstream.view import AnnotationView
 from labelstream_datasets.building.index import BatchIndex
+from trainer.deciding.annotated import WhenAnnotated, not_known
 from trainer.deciding.check import Minimum
 from trainer.deciding.counter import Counter
 from trainer.deciding.datasets import Datasets
@@ -22,6 +23,7 @@ from trainer.deciding.keeping_time import Timekeeper
 from trainer.deciding.policy import Policy
 from trainer.deciding.requesting import Requesting
 from trainer.deciding.starting import Deciding
+from trainer.deciding.traces import Traces
 from trainer.deciding.voice import Voice
 from trainer.domain import Champions
 from trainer.handler import NAME, Decider
@@ -45,12 +47,15 @@ class Parts:
     book: JobBook
     index: BatchIndex = field(default_factory=BatchIndex)
     champions: Champions = field(default_factory=Champions)
+    annotated_ms: WhenAnnotated = not_known
+    traces: Traces = field(default_factory=Traces)
 
     def decider(self) -> Decider:
         """Put the decider together."""
         own, book, blobs, health = self.own, self.book, self.blobs, self.health
         voice = Voice(self.journal, health)
-        requesting = Requesting(book, voice, Datasets(self.view, self.index, blobs, own.dataset), blobs, health)
+        datasets = Datasets(self.view, self.index, blobs, own.dataset)
+        requesting = Requesting(book, voice, datasets, blobs, health, self.annotated_ms, self.traces)
         following = Following(
             voice=voice,
             book=book,

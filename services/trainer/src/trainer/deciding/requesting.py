@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import structlog
@@ -15,8 +15,10 @@ from labelstream.service.health import Health
 from labelstream.trainings import JobBook, JobState, job_id, retry_id
 from labelstream.values import FileRef
 from labelstream.weights import read_weights
+from trainer.deciding.annotated import WhenAnnotated, not_known
 from trainer.deciding.datasets import Datasets
 from trainer.deciding.requests import problems
+from trainer.deciding.traces import Traces
 from trainer.deciding.voice import Voice
 from trainer.recipe import TrainingRecipe
 
@@ -45,6 +47,8 @@ class Requesting:
     datasets: Datasets
     blobs: Blobs
     health: Health
+    annotated_ms: WhenAnnotated = not_known
+    traces: Traces = field(default_factory=Traces)
 
     async def train(self, project: str, cause: Cause, at: int | FileRef, recipe: TrainingRecipe) -> Requested:
         """Request a training on the dataset of a cut, or on a stored one. Raises Rejected.
@@ -66,6 +70,7 @@ class Requesting:
             recipe=recipe.model_dump(mode="json"),
             recipe_digest=recipe.digest,
             initial=initial,
+            annotated_ms=await self.annotated_ms(project, ref.cut.offset),
             warnings=dataset.warnings,
         )
         return await self._request(project, wanted, last)
@@ -88,7 +93,8 @@ class Requesting:
             wanted = wanted.model_copy(update={"job": retry_id(last.job), "retry_of": last.job})
         for warning in wanted.warnings:
             log.warning("dataset.warning", dataset=wanted.dataset.id, warning=warning)
-        await self.voice.say(wanted, project, wanted.job)
+        batches = self.traces.up_to(project, wanted.dataset.cut.offset)
+        await self.voice.say(wanted, project, wanted.job, traces=batches)
         return Requested(wanted.job, is_new=True)
 
     def _known(self, state: JobState, dataset: DatasetRef) -> Requested:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -31,16 +32,30 @@ class Voice:
     journal: Journal
     health: Health
 
-    async def say(self, event: TrainingEvent, project: str, answers: str, cause: Envelope | None = None) -> None:
-        """Say an event that answers something, in the flow of its cause. Raises Unavailable."""
+    async def say(
+        self,
+        event: TrainingEvent,
+        project: str,
+        answers: str,
+        cause: Envelope | None = None,
+        traces: Sequence[str] = (),
+    ) -> None:
+        """Say an event that answers something, in the flow of its cause, or in the first of `traces`.
+
+        Raises Unavailable.
+        """
+        newest, *others = [cause.traceparent] if cause else (traces or [""])
         envelope = Envelope.of(
             event,
             source=NAME,
             answers=answers,
             project=project,
             flow=cause.flow if cause else "",
-            traceparent=cause.traceparent if cause else "",
+            traceparent=newest,
+            links=others,
         )
+        if isinstance(event, TrainingProgressed):  # epochs are told by the span of who trains
+            envelope = replace(envelope, traceparent=newest, step=None)
         await self.journal.append(NAME, [(self.journal.sequences[NAME] + 1, envelope)])
         self._note(event, project)
 

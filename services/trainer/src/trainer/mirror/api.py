@@ -14,12 +14,16 @@ import httpx
 from anyio import Path as AsyncPath
 
 from labelstream.errors import Misconfigured, Rejected, Unavailable
+from labelstream.service.tls import trusting_at, why_not
 from trainer.mirror.changes import Gone
 
 MLFLOW = "MLflow"
+MLFLOW_CA = "LABELSTREAM_TRAINER__MLFLOW_CA"
 TIMEOUT_S = 20.0  # for each step of a request: connecting, sending a part, receiving a part
 PIECE_BYTES = 1 << 20
-_LATER = {401, 403, 408, 425, 429}  # somebody will lend us the key, or it has time again
+_LOGIN = {401, 403}  # somebody will lend us the key
+_LATER = {408, 425, 429}  # it has time again
+_KEY = "LABELSTREAM_TRAINER__MLFLOW_USER and …__MLFLOW_PASSWORD_FILE must be those of a user who may write there"
 _TOO_LARGE = 413  # of whatever stands before the server: it will not be smaller the next time
 
 
@@ -30,9 +34,17 @@ class AlreadyThere(Exception):
 class Api:
     """One MLflow server. Every method raises Unavailable, Rejected and Gone."""
 
-    def __init__(self, url: str) -> None:
-        """Prepare to speak to the server at `url`; nothing connects yet. Raises Misconfigured."""
-        self._client = httpx.AsyncClient(base_url=_checked(url), timeout=TIMEOUT_S, follow_redirects=True)
+    def __init__(self, url: str, login: tuple[str, str] | None = None, ca: Path | None = None) -> None:
+        """Prepare to speak to the server at `url` as `login` (name, password); nothing connects yet.
+
+        Raises Misconfigured.
+        """
+        address = _checked(url)
+        verify = trusting_at(str(address), ca, MLFLOW_CA) or True
+        auth = httpx.BasicAuth(*login) if login is not None else None
+        self._client = httpx.AsyncClient(
+            base_url=address, auth=auth, verify=verify, timeout=TIMEOUT_S, follow_redirects=True
+        )
 
     async def get(self, path: str, **asked: str) -> dict[str, Any]:
         """Ask for something."""
@@ -58,7 +70,8 @@ class Api:
             return await self._client.request(method, path, **more)
         except httpx.HTTPError as error:
             host = self._client.base_url.host
-            raise Unavailable(MLFLOW, f"{host}: {str(error) or type(error).__name__}") from error
+            reason = why_not(error, host, MLFLOW_CA) or f"{host}: {str(error) or type(error).__name__}"
+            raise Unavailable(MLFLOW, reason) from error
 
 
 def _checked(url: str) -> httpx.URL:
@@ -88,6 +101,8 @@ def _understood(response: httpx.Response) -> dict[str, Any]:
         return answer
     code = answer.get("error_code") if isinstance(answer, dict) else None
     said = f"{response.request.url.path} was answered with {response.status_code}: {_words(response, answer)}"
+    if response.status_code in _LOGIN:
+        raise Unavailable(MLFLOW, f"{said}; {_KEY}")
     if code == "RESOURCE_ALREADY_EXISTS":
         raise AlreadyThere(said)
     if code == "RESOURCE_DOES_NOT_EXIST":

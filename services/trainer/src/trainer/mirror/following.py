@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +18,7 @@ from labelstream.events.envelope import Envelope
 from labelstream.service.health import Health
 from labelstream.service.patience import pauses
 from labelstream.streams.amqp import decode
+from labelstream.streams.lag import Behind, reading
 from labelstream.streams.message import Delivery
 from labelstream.streams.ports import Broker, Reader, Start
 from trainer.mirror.changes import Gone, Place, Places, RunChange, Tracking
@@ -25,6 +26,7 @@ from trainer.mirror.describing import changes_of
 
 AWAY, REFUSED = "MLflow", "MLflow refused"  # under which /readyz says so
 STREAMS = (TRAINING_EVENTS, MODEL_EVENTS)
+READER = "trainer.mirror"  # as the metrics call us
 AT_MOST = 20  # events between two notes of how far we are: so many may be shown again, which changes nothing
 
 log = structlog.get_logger()
@@ -43,27 +45,35 @@ class Mirror:
     first_pause_s: float = 1.0
     longest_pause_s: float = 30.0
     _pauses: Iterator[float] | None = None  # since something was away
+    _behind: dict[str, Behind] = field(default_factory=dict)  # by stream
 
     async def run(self) -> None:
         """Mirror until cancelled; begin with what MLflow knows, also after it was away: it may have lost something."""
-        while True:
-            try:
-                await self._follow()
-            except (Gone, Unavailable) as error:
-                await asyncio.sleep(self._pause(error))
-            except Exception as fault:  # a full disk, an answer that no MLflow gives: it ends no training
-                log.error("mirror.failed", exc_info=fault)
-                await asyncio.sleep(self._pause(fault))
+        async with AsyncExitStack() as stack:
+            for stream in STREAMS:
+                self._behind[stream] = await stack.enter_async_context(reading(self.broker, stream, READER))
+            while True:
+                try:
+                    await self._follow()
+                except (Gone, Unavailable) as error:
+                    await asyncio.sleep(self._pause(error))
+                except Exception as fault:  # a full disk, an answer that no MLflow gives: it ends no training
+                    log.error("mirror.failed", exc_info=fault)
+                    await asyncio.sleep(self._pause(fault))
 
     async def _follow(self) -> None:
         places = {project: await self._places(project) for project in self.projects}
         async with AsyncExitStack() as stack:
-            trainings, models = (self.broker.reader(stream, _start(places.values(), stream)) for stream in STREAMS)
+            trainings, models = (self._reader(stream, _start(places.values(), stream)) for stream in STREAMS)
             stack.push_async_callback(trainings.close)
             stack.push_async_callback(models.close)
             while True:
                 await self._step(trainings, models, places)
                 self._well()
+
+    def _reader(self, stream: str, start: Start) -> Reader:
+        self._behind[stream].begin(start)
+        return self.broker.reader(stream, start)
 
     async def _step(self, trainings: Reader, models: Reader, places: dict[str, Places]) -> None:
         """Mirror what has come; a model comes after the training that made it."""
@@ -79,7 +89,11 @@ class Mirror:
         places = await self.tracking.places(project)
         return {stream: place for stream, place in places.items() if await _stands(self.broker, stream, place)}
 
-    async def _take(self, deliveries: Iterable[Delivery], places: dict[str, Places]) -> None:
+    async def _take(self, deliveries: Sequence[Delivery], places: dict[str, Places]) -> None:
+        if not deliveries:
+            return
+        behind = self._behind[deliveries[0].stream]
+        behind.read(deliveries)
         reached: dict[str, Places] = {}
         for delivery in deliveries:
             envelope = _event_of(delivery)
@@ -90,6 +104,7 @@ class Mirror:
         for project, new in reached.items():
             await self.tracking.reached(project, new)
             places[project].update(new)
+        behind.handled(deliveries[-1].offset)
 
     async def _show(self, offset: int, envelope: Envelope) -> None:
         try:

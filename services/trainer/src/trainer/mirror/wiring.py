@@ -10,7 +10,7 @@ from labelstream.streams.rabbitmq import RabbitBroker
 from trainer.mirror.api import Api
 from trainer.mirror.following import Mirror
 from trainer.mirror.mlflow import MlflowTracking
-from trainer.settings import TrainerSettings
+from trainer.settings import TrainerGroup, TrainerSettings
 
 
 async def mirror(settings: TrainerSettings, health: Health) -> None:
@@ -18,7 +18,7 @@ async def mirror(settings: TrainerSettings, health: Health) -> None:
     if not settings.trainer.mlflow_url:
         return
     async with AsyncExitStack() as stack:
-        api = Api(settings.trainer.mlflow_url)
+        api = _api(settings.trainer)
         stack.push_async_callback(api.close)
         unheard = Health()  # whether the trainer is ready is not decided here: broker and store have others who ask
         broker = RabbitBroker(settings.broker, unheard, "trainer-mirror")
@@ -26,3 +26,9 @@ async def mirror(settings: TrainerSettings, health: Health) -> None:
         blobs = S3Blobs(settings.store, settings.store.data_bucket, unheard)
         stack.push_async_callback(blobs.close)
         await Mirror(broker, blobs, MlflowTracking(api), settings.projects, health).run()
+
+
+def _api(group: TrainerGroup) -> Api:
+    password = group.mlflow_password
+    login = (group.mlflow_user, password.get_secret_value()) if password is not None else None
+    return Api(group.mlflow_url, login, group.mlflow_ca)

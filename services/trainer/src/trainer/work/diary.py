@@ -35,12 +35,14 @@ class Diary:
     def note(self, progress: Progress) -> None:
         """Note an epoch; one that was trained again after a recovery replaces the older."""
         self.epochs[progress.epoch] = progress
+        self.attempt.work.tell("epoch", epoch=progress.epoch, map50=progress.map50)
         self._news.set()
 
     def note_recovery(self, recovery: Recovery) -> None:
         """Note that the training went on by itself after something went wrong."""
         log.warning("training.recovered", job=self.attempt.job.id, **recovery.model_dump())
         self.recoveries.append(recovery)
+        self.attempt.work.tell("recovered", epoch=recovery.epoch, rule=recovery.rule)
         self._news.set()
 
     @property

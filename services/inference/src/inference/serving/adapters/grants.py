@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from inference.exporter_client import reason_of
 from inference.serving.ports import NoGrant, TurnedAway
 from labelstream.errors import Unavailable
 
@@ -48,7 +49,7 @@ class ExporterApi:
             url = f"/v1/projects/{project}/models/{model}/grant"
             return await self._client.get(url, headers=headers, timeout=ANSWER_S)
         except httpx.HTTPError as error:
-            raise Unavailable(WHAT, f"{type(error).__name__}: {error}") from error
+            raise Unavailable(WHAT, reason_of(error)) from error
 
 
 def _refusal(response: httpx.Response, project: str, model: str) -> Unavailable:

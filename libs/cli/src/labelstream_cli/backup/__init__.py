@@ -1,0 +1,1 @@
+"""Backing up and restoring: the streams as files that replay, and the objects of the store."""
