@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from labelstream.jobs.ports import Job
 from labelstream.jobs.rabbitmq import RabbitJobQueue
 from labelstream.service.health import Health
+from labelstream.service.patience import patiently
 from labelstream.service.settings import BrokerSettings
 from labelstream.streams.message import Message
 from labelstream.streams.rabbitmq import RabbitBroker
@@ -71,11 +73,15 @@ async def _fill(settings: BrokerSettings) -> None:
 
 
 async def _is_there(settings: BrokerSettings) -> bool:
-    broker, queue = RabbitBroker(settings, Health(), "now"), RabbitJobQueue(settings, Health(), "now")
+    """Say so once the broker knows its streams again: for a moment after a start it does not, and services wait."""
+    health = Health()
+    broker, queue = RabbitBroker(settings, health, "now"), RabbitJobQueue(settings, health, "now")
     try:
-        await broker.ensure_stream(STREAM)
+        async with asyncio.timeout(60):
+            await patiently(health, "broker", lambda: broker.ensure_stream(STREAM))
+            last = await patiently(health, "broker", lambda: broker.last_offset(STREAM))
         taken = await queue.take(QUEUE, wait_s=30)
-        return await broker.last_offset(STREAM) == 0 and taken is not None and taken.job == JOB
+        return last == 0 and taken is not None and taken.job == JOB
     finally:
         await broker.close()
         await queue.close()
