@@ -1,9 +1,10 @@
 """One trained YOLO11n on the CPU over HTTP: ours, LitServe, mosec, BentoML, ultralytics with FastAPI, a bare loop.
 
-At 1, 8 and 64 requests at once, 20 s each, five rounds: about 40 minutes. DATA=<folder> trains and asks on annotated
-photographs with published splits, in any form that `labelstream push` takes; without it, scenes are drawn. ROUNDS,
-SECONDS, AT (concurrencies) and WHO (parts of names, such as WHO=ours,mosec) make it shorter. One server is loaded at a
-time, while the others idle; the load is a process of its own on the same machine.
+At 1, 8 and 64 requests at once, five rounds: about an hour. In a round each is loaded for 20 s, in turns of 5 s (10 s
+at 64) that everybody takes one after the other while the rest idle; the load is a process of its own on the same
+machine. DATA=<folder> trains and asks on annotated photographs with published splits, in any form that
+`labelstream push` takes; without it, scenes are drawn. ROUNDS, SECONDS, AT (concurrencies) and WHO (parts of names,
+such as WHO=ours,mosec) make it shorter.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ async def sheets(folder: Path) -> Sheets:
     if not await asyncio.to_thread(PEERS_PYTHON.exists):
         raise SystemExit("The peers are not installed: `make bench NAME=serve` does it.")
     prepared = await trained_model()
-    plan = Plan(ROUNDS, SECONDS, min(2.0, SECONDS / 2))
+    plan = Plan(ROUNDS, SECONDS)
     chosen = [each for each in contestants(prepared, AT, folder) if _wanted(each)]
     for name, why in prepared.unproven.items():
         _told(f"{name} is left out: {why}")

@@ -183,10 +183,9 @@ def main() -> None:
     else:
         networks = list(OpenVinoNetwork.several(told.graph, told.loops, told.threads, told.precision))
     latencies, empty = _loops([Detector(each) for each in networks], files, told.seconds, told.warm_up)
-    latencies.sort()
     print(json.dumps({
         "requests": len(latencies), "errors": empty, "per_second": len(latencies) / told.seconds,
-        "p50_ms": latencies[len(latencies) // 2] * 1000, "p99_ms": latencies[int(len(latencies) * 0.99)] * 1000,
+        "latencies_ms": [round(each * 1000, 3) for each in latencies],
     }))  # fmt: skip
 
 

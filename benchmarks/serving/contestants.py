@@ -47,7 +47,6 @@ class Contestant:
     name: str
     how: Start | Mapping[int, Loop]  # a loop of its own for each concurrency
     concurrencies: tuple[int, ...]
-    aside: bool = False  # for information: measured half as long
 
 
 def contestants(prepared: Prepared, concurrencies: tuple[int, ...], folder: Path) -> list[Contestant]:
@@ -68,7 +67,7 @@ def contestants(prepared: Prepared, concurrencies: tuple[int, ...], folder: Path
     quick = next((name for name in prepared.formats if name.startswith(("openvino-bf16", "openvino-int8"))), None)
     if quick:
         loop = Loop(prepared.artifact(quick), CORES, 1, "bf16" if "bf16" in quick else "f32")
-        every.append(Contestant(f"ceiling, {quick}", dict.fromkeys(middle, loop), middle, aside=True))
+        every.append(Contestant(f"ceiling, {quick}", dict.fromkeys(middle, loop), middle))
     return every
 
 

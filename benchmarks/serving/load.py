@@ -65,6 +65,11 @@ class Ran:
     cpu_s: float = 0.0  # of this process
 
     @property
+    def latencies_ms(self) -> list[float]:
+        """Return the latency of each request that counts."""
+        return [round(latency * 1000, 3) for _, latency, _ in self.finished]
+
+    @property
     def summary(self) -> Summary:
         """Return the figures."""
         latencies = sorted(latency for _, latency, _ in self.finished)
@@ -176,7 +181,7 @@ def main() -> None:
     if told.form:
         aim, bodies = aim.with_form(), [in_form(told.form, body) for body in bodies]
     ran = asyncio.run(closed_loop(aim, bodies, told.concurrency, told.seconds, told.warm_up))
-    print(json.dumps(asdict(ran.summary)))
+    print(json.dumps(asdict(ran.summary) | {"latencies_ms": ran.latencies_ms}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Who is measured when: every round has everybody in turn at each concurrency, each time in another order."""
+"""Who is measured when: in a round everybody is loaded a few seconds at a time, in turn, several times over.
+
+A shared machine's rate changes within minutes. Turns that are short lie close together, so what is compared met the
+same machine; a round's turns are put together before anything is computed.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,18 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 
 from benchmarks.serving.contestants import Contestant
+from benchmarks.serving.load import percentile
 from benchmarks.serving.server import Start, Watched, served
 
 STARTING_S = 6.0  # of a server, for the estimate
+MANY = 8  # at once; when more wait, an answer takes seconds, and so must a turn
 
 
 @dataclass(frozen=True)
@@ -24,20 +30,71 @@ class Plan:
     """How long and how often."""
 
     repeats: int = 5
-    seconds: float = 20.0
-    warm_up_s: float = 2.0
+    seconds: float = 20.0  # that count of each round, at each concurrency
 
     def estimate_s(self, contestants: Sequence[Contestant]) -> float:
         """Return about how long the whole run takes."""
         return self.repeats * sum(
-            (STARTING_S if isinstance(each.how, Start) else 1.0)
-            + len(each.concurrencies) * (self.seconds_of(each) + self.warm_up_s)
+            STARTING_S
+            + sum(turn.turns * (turn.warm_up_s + turn.seconds) for turn in map(self.turn, each.concurrencies))
             for each in contestants
         )
 
-    def seconds_of(self, contestant: Contestant) -> float:
-        """Return how long a load on somebody counts."""
-        return self.seconds / 2 if contestant.aside else self.seconds
+    def turn(self, concurrency: int) -> Turn:
+        """Return how `concurrency` is measured: the more wait, the longer until their waiting is as it stays."""
+        turns = 4 if concurrency <= MANY else 2
+        return Turn(turns, self.seconds / turns, min(max(1.0, concurrency / 10), self.seconds / turns))
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One load on one server: so many times in a round, for so many seconds after a warm-up."""
+
+    turns: int
+    seconds: float
+    warm_up_s: float
+
+
+@dataclass
+class Seen:
+    """What one contestant's turns in a round saw, put together."""
+
+    seconds: float = 0.0
+    latencies_ms: list[float] = field(default_factory=list)
+    errors: int = 0
+    first_error: str = ""
+    busy_s: float = 0.0  # of the clock, while it was loaded
+    cpu_s: float = 0.0
+    load_cpu_s: float = 0.0
+    pss_bytes: int = 0
+    rss_bytes: int = 0
+
+    def add(self, seen: Mapping[str, Any], seconds: float) -> None:
+        """Take in the JSON of a load or a bare loop."""
+        self.seconds += seconds
+        self.latencies_ms += seen["latencies_ms"]
+        self.errors += seen["errors"]
+        self.first_error = self.first_error or seen.get("first_error", "")
+        self.load_cpu_s += seen.get("cpu_share", 0.0) * seconds
+
+    def measured(self, number: int, name: str, concurrency: int) -> Measured:
+        """Return the figures of the round."""
+        ordered = sorted(self.latencies_ms)
+        return Measured(
+            round=number,
+            name=name,
+            concurrency=concurrency,
+            per_second=len(ordered) / self.seconds,
+            p50_ms=percentile(ordered, 0.5),
+            p99_ms=percentile(ordered, 0.99),
+            requests=len(ordered),
+            errors=self.errors,
+            first_error=self.first_error,
+            pss_bytes=self.pss_bytes,
+            rss_bytes=self.rss_bytes,
+            cpu_cores=self.cpu_s / self.busy_s if self.busy_s else 0.0,
+            load_cpu_cores=self.load_cpu_s / self.seconds,
+        )
 
 
 @dataclass(frozen=True)
@@ -66,11 +123,7 @@ class Measured:
 async def run_rounds(
     contestants: Sequence[Contestant], images: Path, plan: Plan, folder: Path, told: Callable[[str], None]
 ) -> list[Measured]:
-    """Measure everybody `plan.repeats` times.
-
-    In a round all servers are up, and one at a time is loaded: everybody at one concurrency, then everybody at the
-    next, so that those who are compared are measured within minutes of each other.
-    """
+    """Measure everybody `plan.repeats` times. In a round all servers are up, and one at a time is loaded."""
     began, measured = monotonic(), list[Measured]()
     for number in range(1, plan.repeats + 1):
         order = in_turn(contestants, number)
@@ -81,12 +134,17 @@ async def run_rounds(
                 if isinstance(each.how, Start)
             }
             for concurrency in sorted({at for each in order for at in each.concurrencies}):
-                taking_part = [each for each in order if concurrency in each.concurrencies]
-                seen = [await _measure(each, servers, concurrency, images, plan, number) for each in taking_part]
-                measured += seen
-                rates = ", ".join(f"{each.name} {each.per_second:.1f}/s" for each in seen)
+                seen = {each.name: Seen() for each in order if concurrency in each.concurrencies}
+                turn = plan.turn(concurrency)
+                for again in range(turn.turns):
+                    for each in in_turn(order, again):
+                        if each.name in seen:
+                            await _load(each, servers, concurrency, images, turn, seen[each.name])
+                now = [each.measured(number, name, concurrency) for name, each in seen.items()]
+                measured += now
+                rates = ", ".join(f"{each.name} {each.per_second:.1f}/s" for each in now)
                 when = f"round {number} of {plan.repeats}, {(monotonic() - began) / 60:4.1f} min"
-                told(f"{when}, {concurrency} at once: {rates}; {sum(each.errors for each in seen)} errors")
+                told(f"{when}, {concurrency} at once: {rates}; {sum(each.errors for each in now)} errors")
     return measured
 
 
@@ -106,28 +164,28 @@ async def _up(name: str, start: Start, images: Path, folder: Path) -> AsyncItera
             yield server
 
 
-async def _measure(
-    contestant: Contestant, servers: Mapping[str, Watched], concurrency: int, images: Path, plan: Plan, number: int
-) -> Measured:
-    seconds = plan.seconds_of(contestant)
+async def _load(
+    contestant: Contestant, servers: Mapping[str, Watched], concurrency: int, images: Path, turn: Turn, seen: Seen
+) -> None:
     if not isinstance(contestant.how, Start):
-        argv = contestant.how[concurrency].argv(images, seconds, plan.warm_up_s)
-        return _of(number, contestant, concurrency, await run_json(argv), None, (0.0, 0.0))
+        argv = contestant.how[concurrency].argv(images, turn.seconds, turn.warm_up_s)
+        seen.add(await run_json(argv), turn.seconds)
+        return
     server = servers[contestant.name]
     async with server.looked_at():
         began, spent = monotonic(), await asyncio.to_thread(server.cpu_s)
-        argv = load_argv(server, contestant.how, images, concurrency, replace(plan, seconds=seconds))
-        seen = await run_json(argv)
-        spent = await asyncio.to_thread(server.cpu_s) - spent
-        return _of(number, contestant, concurrency, seen, server, (spent, monotonic() - began))
+        seen.add(await run_json(load_argv(server, contestant.how, images, concurrency, turn)), turn.seconds)
+        seen.cpu_s += await asyncio.to_thread(server.cpu_s) - spent
+        seen.busy_s += monotonic() - began
+        seen.pss_bytes, seen.rss_bytes = server.pss_bytes, server.rss_bytes
 
 
-def load_argv(server: Watched, start: Start, images: Path, concurrency: int, plan: Plan) -> tuple[str, ...]:
+def load_argv(server: Watched, start: Start, images: Path, concurrency: int, turn: Turn) -> tuple[str, ...]:
     """Return the command that puts load on a server."""
     form = (f"--form={start.form}",) if start.form else ()
     return (
         sys.executable, "-m", "benchmarks.serving.load", f"--url={server.url}", f"--images={images}", *form,
-        f"--concurrency={concurrency}", f"--seconds={plan.seconds}", f"--warm-up={plan.warm_up_s}",
+        f"--concurrency={concurrency}", f"--seconds={turn.seconds}", f"--warm-up={turn.warm_up_s}",
     )  # fmt: skip
 
 
@@ -144,32 +202,6 @@ async def run_json(argv: Sequence[str], environment: dict[str, str] | None = Non
         raise SystemExit(f"{' '.join(argv)} ended with {process.returncode}")
     seen: dict[str, Any] = json.loads(out.splitlines()[-1])
     return seen
-
-
-def _of(
-    number: int,
-    contestant: Contestant,
-    concurrency: int,
-    seen: dict[str, Any],
-    server: Watched | None,
-    spent: tuple[float, float],
-) -> Measured:
-    cpu_s, seconds = spent
-    return Measured(
-        round=number,
-        name=contestant.name,
-        concurrency=concurrency,
-        per_second=seen["per_second"],
-        p50_ms=seen["p50_ms"],
-        p99_ms=seen["p99_ms"],
-        requests=seen["requests"],
-        errors=seen["errors"],
-        first_error=seen.get("first_error", ""),
-        pss_bytes=server.pss_bytes if server else 0,
-        rss_bytes=server.rss_bytes if server else 0,
-        cpu_cores=cpu_s / seconds if seconds else 0.0,
-        load_cpu_cores=seen.get("cpu_share", 0.0),
-    )
 
 
 def _first(images: Path) -> bytes:

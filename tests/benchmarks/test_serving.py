@@ -132,7 +132,7 @@ async def test_a_round_starts_a_server_loads_it_at_each_concurrency_and_ends_it(
     start = Start((sys.executable, "-c", SERVER, "{port}"))
     told: list[str] = []
     contestant = Contestant("tiny", start, (1, 2))
-    measured = await run_rounds([contestant], tmp_path, Plan(1, 0.3, 0.1), tmp_path, told.append)
+    measured = await run_rounds([contestant], tmp_path, Plan(1, 0.8), tmp_path, told.append)
     assert [(each.concurrency, each.errors) for each in measured] == [(1, 0), (2, 0)]
     assert all(each.per_second > 0 and each.pss_bytes > 1 << 20 for each in measured)
     assert ["1 at once: tiny " in told[0], "2 at once: tiny " in told[1]] == [True, True]
