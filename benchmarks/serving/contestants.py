@@ -16,6 +16,8 @@ PEERS_PYTHON = ROOT / ".venv" / "peers" / "bin" / "python"
 OURS_FLOAT, OURS_FP32, OURS_FASTEST = "ours, the same file", "ours, fp32 of its choice", "ours, fastest proved"
 PEERS = ("LitServe", "mosec", "BentoML", "ultralytics + FastAPI")
 CEILING = "ceiling, the same file"
+FULL = "openvino-fp32-u8"  # of full precision, what is fastest on a CPU
+CEILING_FP32 = f"ceiling, {FULL}"
 # Nothing calls home, nothing is looked up.
 QUIET = {
     "BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1", "YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "0",
@@ -64,6 +66,8 @@ def contestants(prepared: Prepared, concurrencies: tuple[int, ...], folder: Path
         concurrencies[-1]: several
     }
     every.append(Contestant(CEILING, loops, tuple(loops)))
+    if FULL in prepared.formats:
+        every.append(Contestant(CEILING_FP32, dict.fromkeys(middle, Loop(prepared.artifact(FULL), CORES, 1)), middle))
     quick = next((name for name in prepared.formats if name.startswith(("openvino-bf16", "openvino-int8"))), None)
     if quick:
         loop = Loop(prepared.artifact(quick), CORES, 1, "bf16" if "bf16" in quick else "f32")

@@ -18,6 +18,7 @@ from deploy.checks.documents import Documents
 K8S = Path(__file__).parents[1] / "k8s"
 KEPT = {K8S / "overlays" / name: K8S / "rendered" / f"{name}.yaml" for name in ("cpu", "gpu")}
 _MADE_OF = ("base", "broker", "overlays")
+_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _MISSING = "neither kubectl nor kustomize is installed: one of them renders the kustomizations (kubectl 1.27 or later)"
 
 
@@ -69,6 +70,10 @@ def _text(kustomization: Path) -> str:
     command = renderer()
     if command is None:
         raise NotRendered(_MISSING)
+    if not any((kustomization / name).is_file() for name in _NAMES):
+        raise NotRendered(
+            f"{kustomization} holds no {_NAMES[0]}: name a directory that does, such as {next(iter(KEPT))}"
+        )
     done = subprocess.run([*command, str(kustomization)], capture_output=True, text=True, check=False)  # noqa: S603 -- our own words
     if done.returncode != 0:
         raise NotRendered(f"{kustomization}: {done.stderr.strip()}")

@@ -27,6 +27,7 @@ from labelstream.events.batch import BatchAugmented
 from labelstream.parked import INGEST
 from labelstream.protection.sealing import new_identity
 from labelstream.streams.message import Delivery
+from labelstream_local.process import StartFailed
 from labelstream_local.stack import Stack, down, up
 
 from .typing_commands import killed, refused, said
@@ -76,10 +77,12 @@ def again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Again]:
         lost = asyncio.run(_course(stack, old, place, recipient))
         down(old)
         shutil.rmtree(old)
+        for told in ("recipe.yaml", "shapes.json"):  # are lost, too
+            (root / told).unlink()
         restored = _restore(root, new, place)
         before, ids = asyncio.run(_held(new))
         down(new)
-        yield Again(up(new, options(root)), lost, before, ids, restored)
+        yield Again(up(new), lost, before, ids, restored)
     finally:
         down(old)
         down(new)
@@ -102,25 +105,15 @@ async def _course(stack: Stack, directory: Path, place: str, recipient: str) -> 
 
 
 def _restore(root: Path, directory: Path, place: str) -> dict[str, Any]:
-    """Restore into nothing: the secrets first; killed once, it goes on."""
-    key, secrets = root / "operator.key", directory / "secrets"
-    directory.mkdir()
-    said_of = refused("restore", place, "--dir", str(directory), "--snapshot", "2020-01-01T00-00-00.000Z")
-    assert "there is no snapshot" in said_of
-    _run_secrets(place, key, secrets)
+    """Restore into nothing, with the secrets; killed once, nothing else starts, and it goes on."""
     restore = ("restore", place, "--dir", str(directory))
-    killed(*restore, when=lambda: any((directory / "data").rglob("*batch-events*/*.segment")))
-    return said(*restore)
-
-
-def _run_secrets(place: str, key: Path, secrets: Path) -> None:
-    from typer.testing import CliRunner  # noqa: PLC0415
-
-    from labelstream_cli.main import app  # noqa: PLC0415
-
-    arguments = ["backup", "secrets", place, "--identity", str(key), "--into", str(secrets)]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.output
+    assert "there is no snapshot" in refused(*restore, "--snapshot", "2020-01-01T00-00-00.000Z")
+    assert "`--identity KEY` takes them out of this backup" in refused(*restore)
+    with_secrets = (*restore, "--identity", str(root / "operator.key"))
+    killed(*with_secrets, when=lambda: any((directory / "data").rglob("*batch-events*/*.segment")))
+    with pytest.raises(StartFailed, match=rf"was begun and not finished: `labelstream restore {place} --snapshot"):
+        up(directory)
+    return said(*with_secrets)
 
 
 async def _held(directory: Path) -> tuple[Held, dict[tuple[str, str], int]]:

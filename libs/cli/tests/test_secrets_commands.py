@@ -84,13 +84,30 @@ def test_what_went_missing_is_made_again_and_what_is_made_of_it_follows(into: Pa
     assert changed == {"broker-trainer", "rabbitmq-definitions.json"}
 
 
-def test_projects_are_remembered_until_others_are_named(into: Path) -> None:
-    typed("make", "--into", into, "--project", "default", "--project", "harbour", "--input", "drones")
-    assert rights_of(into, "producer")["write"] == r"^(annotations|annotations\.harbour|drones)$"
+def test_projects_are_remembered_and_one_more_takes_no_rights_away(into: Path) -> None:
+    typed("make", "--into", into, "--project", "default", "--input", "drones")
+    assert rights_of(into, "producer")["write"] == r"^(annotations|drones)$"
     typed("make", "--into", into)
+    assert rights_of(into, "producer")["write"] == r"^(annotations|drones)$"
+    typed("make", "--into", into, "--project", "harbour")
     assert rights_of(into, "producer")["write"] == r"^(annotations|annotations\.harbour|drones)$"
-    typed("make", "--into", into, "--project", "roads")
-    assert rights_of(into, "producer")["write"] == r"^(annotations\.roads|drones)$"
+
+
+def test_what_is_served_no_more_is_said(into: Path) -> None:
+    typed("make", "--into", into, "--project", "default", "--project", "harbour", "--input", "drones")
+    typed("make", "--into", into, "--drop", "default", "--drop", "drones")
+    assert rights_of(into, "producer")["write"] == r"^(annotations\.harbour)$"
+    assert "--drop roads: what is served is harbour" in said(typed("make", "--into", into, "--drop", "roads", code=1))
+    assert "no project would be left" in said(typed("make", "--into", into, "--drop", "harbour", code=1))
+
+
+@pytest.mark.parametrize("name", ["broker-trainer", "store-trainer", "signing-key.pem", "erlang-cookie"])
+def test_an_empty_file_does_not_become_an_empty_password(into: Path, name: str) -> None:
+    typed("make", "--into", into)
+    (into / name).write_text("\n")
+    before = contents(into)
+    assert f"{name} is empty: put back what it held" in said(typed("make", "--into", into, code=1))
+    assert contents(into) == before
 
 
 @pytest.mark.parametrize(
@@ -158,6 +175,8 @@ def test_a_file_that_is_missing_is_named_with_what_makes_it(into: Path) -> None:
     typed("make", "--into", into)
     (into / "jwt-key.pem").unlink()
     assert "jwt-key.pem is missing" in said(typed("kubectl", "--from", into, code=1))
+    (into / "jwt-key.pem").touch()
+    assert "jwt-key.pem is empty" in said(typed("kubectl", "--from", into, code=1))
 
 
 def test_a_path_with_spaces_reaches_the_shell_as_one_word(tmp_path: Path) -> None:

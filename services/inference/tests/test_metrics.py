@@ -138,6 +138,9 @@ async def test_the_time_from_label_to_live_is_measured_once_a_promotion_and_not_
         assert await measured(client) == [count + 2, short, middle + 2]
     async with world.replica() as client:
         assert (await world.heard()).model == "m5"
+        while "label_to_live" not in (said := (await client.get("/readyz")).json()):
+            await world.broker.changed(0.01)  # it serves before it has read what was promoted
+        assert 600 <= said["label_to_live"]["default"] < 900
         assert await measured(client) == [count + 2, short, middle + 2]
 
 

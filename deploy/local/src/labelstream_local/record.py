@@ -32,6 +32,7 @@ class Record:
     on_request: tuple[str, ...] = ()  # servers that were asked for
     pids: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    restoring: str = ""  # the command that goes on with a restore that was begun; empty: none was
     compose: str = ""  # the compose project that this is; empty: the embedded stack
     elsewhere: dict[str, str] = field(default_factory=dict)  # program → address, where it has no port of this machine
 
@@ -61,6 +62,7 @@ class Record:
             on_request=tuple(known.get("on_request", ())),
             pids=dict(known["pids"]),
             versions=dict(known["versions"]),
+            restoring=known.get("restoring", ""),
             compose=known.get("compose", ""),
             elsewhere=dict(known.get("elsewhere", {})),
         )

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 import boto3
+import httpx
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import SecretStr
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 from labelstream.blobs.prepare import buckets_of
 from labelstream.service.settings import StoreSettings
 from labelstream_local import ports
+from labelstream_local.asking import get
 from labelstream_local.process import Child, Command, StartFailed, last_lines, stop_marked, wait_until
 from labelstream_local.rights import IDENTITIES, OPERATOR
 from labelstream_local.secret_files import private_directory, write_private
@@ -106,8 +108,12 @@ class WeedServer:
         return self.answers() and can_store(self.settings)
 
     def answers(self) -> bool:
-        """Return whether the server accepts connections; unlike ready() it changes nothing."""
-        return ports.is_open(self.ports.s3)
+        """Return whether the server answers a request, be it by refusing it; unlike ready() it changes nothing."""
+        try:
+            get(f"http://{ports.HOST}:{self.ports.s3}/", timeout_s=2)
+        except httpx.HTTPError:
+            return False
+        return True
 
     def kill(self) -> None:
         """Kill the server at once, as a crash would."""

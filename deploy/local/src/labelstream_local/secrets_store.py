@@ -15,6 +15,7 @@ from pyrage import x25519
 
 from labelstream.protection.signing_keys import load_private_key, new_signing_key, public_pem
 from labelstream_local.layout import Layout
+from labelstream_local.process import StartFailed
 from labelstream_local.rights import IDENTITIES, USERS
 from labelstream_local.secret_files import write_private
 
@@ -76,7 +77,7 @@ class SecretStore:
         return {identity.name: self.read(self.store_key(identity.name)) for identity in IDENTITIES}
 
     def generate(self) -> tuple[str, ...]:
-        """Generate what is missing; return its names."""
+        """Generate what is missing; return its names. Raises StartFailed for an empty file."""
         makers: list[tuple[str, Callable[[], str]]] = [
             *((self.broker_key(user), new_token) for user in USERS),
             *((self.store_key(identity.name), new_token) for identity in IDENTITIES),
@@ -95,11 +96,20 @@ class SecretStore:
         return tuple(name for name, make in makers if self.ensure(name, make))
 
     def ensure(self, name: str, make: Callable[[], str], ending: str = "\n") -> bool:
-        """Generate a secret unless it is there; return whether it was not."""
+        """Generate a secret unless it is there; return whether it was not. Raises StartFailed for an empty file."""
         if self.path(name).exists():
+            self._refuse_empty(name)
             return False
         write_private(self.path(name), make() + ending)
         return True
+
+    def _refuse_empty(self, name: str) -> None:
+        """Keep an empty file from becoming an empty password. Raises StartFailed."""
+        if not self.path(name).read_bytes().strip():
+            raise StartFailed(
+                f"{self.path(name)} is empty: put back what it held, or remove it to have another one generated "
+                "(docs/secrets.md says what has to follow)"
+            )
 
     def _devices(self) -> str:
         recipient = x25519.Identity.from_str(self.read(DEVICE_IDENTITY)).to_public()

@@ -132,6 +132,9 @@ class Stack:
         return process.pid
 
 
+_STOPS = ("STOPPED", "STOPPING")  # states of programs that are there only while a stack is stopped, or was half stopped
+
+
 def _silent(_what: str, _state: str) -> None:
     """Tell nobody."""
 
@@ -145,10 +148,11 @@ def up(directory: Path, options: Options = Options(), progress: Progress = _sile
     _refuse_compose(layout)
     layout.create()
     with _alone(layout):
+        _refuse_half_restored(layout, options)
         running = _running(layout)
         if running is not None:
             return _joined(running, options)
-        stop_marked(layout.mark)  # what a killed supervisor left behind
+        _stopped(layout)  # what a killed supervisor left behind, or a `down` that was interrupted
         try:
             return _started(layout, options, progress)
         except BaseException:
@@ -174,10 +178,24 @@ def load(directory: Path) -> Stack:
     return Stack(layout, record, _secrets(layout, record))
 
 
+def note_restore(directory: Path, command: str) -> None:
+    """Keep services from starting until a restore is done that `command` goes on with; empty: it is done."""
+    layout = Layout.at(directory)
+    record = Record.read(layout)
+    if record is not None:
+        replace(record, restoring=command).write(layout)
+
+
 def projects_of(directory: Path) -> tuple[str, ...]:
     """Return the projects of a stack that came up before; the usual one where there is none."""
     record = Record.read(Layout.at(directory))
     return record.projects if record else Options.projects
+
+
+def requested_before(directory: Path) -> tuple[str, ...]:
+    """Return the servers that were asked for when a stack was started last."""
+    record = Record.read(Layout.at(directory))
+    return record.on_request if record else ()
 
 
 def _refuse_compose(layout: Layout) -> None:
@@ -186,11 +204,24 @@ def _refuse_compose(layout: Layout) -> None:
         raise StartFailed(f"{layout.root} is for the compose project {record.compose}: `docker compose up` starts that")
 
 
+def _refuse_half_restored(layout: Layout, options: Options) -> None:
+    record = Record.read(layout)
+    if record is not None and record.restoring and options.services:
+        raise StartFailed(
+            f"a restore into {layout.root} was begun and not finished: `{record.restoring}` goes on with it. "
+            "To begin with nothing instead, remove that directory"
+        )
+
+
 def _running(layout: Layout) -> Stack | None:
     record = Record.read(layout)
     if record is None or Supervisor(layout).pid is None:
         return None
-    return Stack(layout, record, _secrets(layout, record), was_running=True)
+    stack = Stack(layout, record, _secrets(layout, record), was_running=True)
+    with suppress(OSError, HTTPException):
+        if any(state.state in _STOPS for state in stack.supervisor.processes().values()):
+            return None
+    return stack
 
 
 def _secrets(layout: Layout, record: Record) -> SecretStore:
@@ -225,6 +256,7 @@ def _started(layout: Layout, options: Options, progress: Progress) -> Stack:
         services=options.services,
         on_request=options.on_request,
         versions=versions(),
+        restoring=known.restoring if known else "",
     )
     stack = Stack(layout, record, SecretStore.of(layout))
     record.write(layout)

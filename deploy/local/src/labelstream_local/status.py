@@ -105,7 +105,7 @@ async def status_of(stack: Stack) -> Status:
     reports, figures = _reports(now), figures_of(now, before)
     return Status(
         directory=str(stack.layout.root),
-        running=bool(processes),
+        running=any(process.pid is not None for process in processes.values()),
         programs=tuple(_programs(stack, processes, reports, addresses)),
         streams=streams,
         lags=tuple(lags_of(reports, streams, figures.lags)),
@@ -137,13 +137,23 @@ async def status_at(addresses: Mapping[str, str]) -> Status:
     return status_from(addresses, now, figures_of(now, before))
 
 
-def status_from(addresses: Mapping[str, str], now: Scrapes, figures: Figures) -> Status:
-    """Return what services said at their addresses."""
+def servers_of(stack: Stack) -> dict[str, bool]:
+    """Say of each server of a stack whether it answers."""
+    needed = dict(zip(SERVERS, (stack.rabbitmq.ready(), stack.seaweedfs.answers()), strict=True))
+    return needed | {name: stack.answers(name) for name in stack.record.on_request}
+
+
+def status_from(
+    addresses: Mapping[str, str], now: Scrapes, figures: Figures, servers: Mapping[str, bool] | None = None
+) -> Status:
+    """Return what services said at their addresses; and whether the `servers` answer, where they can be asked."""
     reports, told = _reports(now), _by_program(now)
+    asked = (Program(name, "", ready=True if answers else None) for name, answers in (servers or {}).items())
+    services = (Program(name, "", url=addresses[name], **_told(report)) for name, report in reports.items())
     return Status(
         directory="",
         running=any(report is not None for report in reports.values()),
-        programs=tuple(Program(name, "", url=addresses[name], **_told(report)) for name, report in reports.items()),
+        programs=(*asked, *services),
         streams=(),
         lags=tuple(lags_of(reports, (), figures.lags)),
         dataset=_fact(told, "trainer", "dataset"),
@@ -181,11 +191,9 @@ def _programs(
     reports: Mapping[str, Report | None],
     addresses: Mapping[str, str],
 ) -> Iterable[Program]:
-    for name, ready in zip(SERVERS, (stack.rabbitmq.ready(), stack.seaweedfs.answers()), strict=True):
-        yield _program(processes.get(name), name, None, Report(ready, {}, {}, {}) if ready else None)
-    for name in stack.record.on_request:
-        answers = stack.answers(name)
-        yield _program(processes.get(name), name, stack.url(name), Report(answers, {}, {}, {}) if answers else None)
+    for name, answers in servers_of(stack).items():
+        url = stack.url(name) if name in stack.record.on_request else None
+        yield _program(processes.get(name), name, url, Report(answers, {}, {}, {}) if answers else None)
     for name in stack.services:
         yield _program(processes.get(name), name, addresses[name], reports.get(name))
 

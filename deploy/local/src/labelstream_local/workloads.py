@@ -79,7 +79,7 @@ class Made:
 
 
 def make(directory: Path, served: Served) -> Made:
-    """Generate the secrets that are missing, and write what is made of them. Raises OSError."""
+    """Generate the secrets that are missing, and write what is made of them. Raises OSError, StartFailed."""
     store = SecretStore(private_directory(directory))
     written = _write(store, _served(served))  # first: it tells that the directory is ours, also if we are ended here
     generated = (*store.generate(), *(name for name, new in _MORE.items() if store.ensure(name, new, ending="")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,13 +15,13 @@ from labelstream.errors import Rejected
 from labelstream.protection.age_keys import check_recipient
 from labelstream_cli.backup import book, checking, making, restoring, secrets, view
 from labelstream_cli.backup.objects import PARTS
-from labelstream_cli.backup.place import reached, refuse_services, servers_up, told
+from labelstream_cli.backup.place import reached, refuse_lost_secrets, refuse_services, servers_up, told
 from labelstream_cli.backup.retention import parse
 from labelstream_cli.backup.streams import Wanted
 from labelstream_cli.backup.target import absolute, files_at
 from labelstream_cli.reaching import Url, bars, one_at_a_time
-from labelstream_cli.running import Directory, Json, failed, run
-from labelstream_local.layout import DEFAULT
+from labelstream_cli.running import ERRORS, Directory, Json, failed, run
+from labelstream_local.layout import DEFAULT, Layout
 
 _MAKE = "make"
 
@@ -204,6 +205,13 @@ def _restore(  # noqa: PLR0913  typer makes an option of each
         typer.Option(help="`streams` when only the broker was lost, `objects` when only the store was lost."),
     ] = None,
     retention: Retention = None,
+    identity: Annotated[
+        Path | None,
+        typer.Option(help="Take the secrets out of the backup: the file of the age private key that opens them."),
+    ] = None,
+    new_secrets: Annotated[
+        bool, typer.Option("--new-secrets", help="The secrets are lost: go on with new ones. No old model will serve.")
+    ] = False,
     skip_check: Annotated[
         bool, typer.Option("--skip-check", help="Check each file when it is read, and not all of them before.")
     ] = False,
@@ -214,13 +222,14 @@ def _restore(  # noqa: PLR0913  typer makes an option of each
 ) -> None:
     """Restore a backup into an empty stack, with the same offsets, datasets and models.
 
-    Interrupted, the same command goes on.
+    Interrupted, the same command goes on, with the snapshot that it began with.
 
     No service may run meanwhile. The stack in --dir is started without services for it, and stopped afterwards:
-    `labelstream up` starts all of it. With --url, the store is told by `LABELSTREAM_STORE__…`.
+    `labelstream up` starts all of it, with the class schemas and settings that it had. Its secrets have to be there, or
+    in the backup. With --url, the store is told by `LABELSTREAM_STORE__…`.
 
     Examples:
-    - `labelstream restore /mnt/backup && labelstream up`
+    - `labelstream restore /mnt/backup --identity operator.age-identity && labelstream up`
     - `labelstream restore s3://backups/labelstream --dry-run`
     - `labelstream restore /mnt/backup --snapshot 2026-01-31T03-00-00.000Z --url rabbitmq-stream://operator:…@broker`
     """
@@ -229,12 +238,22 @@ def _restore(  # noqa: PLR0913  typer makes an option of each
 
     async def ordered() -> restoring.Order:
         async with files_at(place) as files:
-            return restoring.Order(await book.chosen(files, place, snapshot), _only(only), wanted, skip_check)
+            chosen = await book.chosen(files, place, snapshot)
+        more = () if url or directory == DEFAULT else ("--dir", str(directory))
+        return restoring.Order(place, chosen, _only(only), wanted, skip_check, newest=snapshot is None, more=more)
 
-    async def restore_it(order: restoring.Order) -> restoring.Restored:
+    async def unpack(key: Path, chosen: book.Snapshot) -> None:
+        async with files_at(place) as files:
+            await secrets.unpack(files, chosen, key, Layout.at(directory).secrets)
+
+    async def restore_it(order: restoring.Order, begins: Callable[[str], None]) -> restoring.Restored:
         async with reached(told(directory, url)) as stack, files_at(place) as files:
             with bars(quiet=as_json) as tell:
-                return await restoring.restore(order, stack, files, tell)
+                return await restoring.restore(order, stack, files, tell, begins)
+
+    def say(line: str) -> None:
+        if not as_json:
+            ERRORS.print(line, style="dim")
 
     order = run(ordered())
     console = Console(highlight=False)
@@ -243,10 +262,14 @@ def _restore(  # noqa: PLR0913  typer makes an option of each
         return
     if url is None:
         refuse_services(directory)
-        with servers_up(directory, order.snapshot.projects):
-            restored = run(restore_it(order))
+        if identity is not None:
+            run(unpack(identity, order.snapshot))
+        elif not new_secrets:
+            refuse_lost_secrets(directory, place, order.snapshot)
+        with servers_up(directory, order.snapshot, say) as begins:
+            restored = run(restore_it(order, begins))
     else:
-        restored = run(restore_it(order))
+        restored = run(restore_it(order, lambda _: None))
     typer.echo(json.dumps(view.restored_json(restored))) if as_json else view.show_restored(restored, console)
 
 

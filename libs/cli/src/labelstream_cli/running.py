@@ -26,7 +26,7 @@ INTERRUPTED = 130  # as shells count Ctrl-C
 
 Directory = Annotated[Path, typer.Option("--dir", help="Where the stack lives.", envvar="LABELSTREAM_DIR")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
-Project = Annotated[str, typer.Option(help="The project.")]
+Project = Annotated[str, typer.Option(help="The project.", envvar="LABELSTREAM_PROJECT")]
 
 
 class CommandFailed(Exception):
@@ -66,7 +66,11 @@ def stack_with(directory: Path, project: str) -> Stack:
     """Return the running stack of a directory. Raises CommandFailed when it is not up or does not serve the project."""
     stack = running_stack(directory)
     if project not in stack.record.projects:
-        raise CommandFailed(f"this stack has no project {project}; it has {', '.join(stack.record.projects)}")
+        there = stack.record.projects
+        raise CommandFailed(
+            f"this stack has no project {project}; it has {', '.join(there)}: "
+            f"say --project {there[0]}, or LABELSTREAM_PROJECT={there[0]} for every command"
+        )
     return stack
 
 

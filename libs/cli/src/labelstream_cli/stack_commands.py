@@ -16,7 +16,7 @@ from labelstream_cli.setting import variables_of
 from labelstream_local.layout import DEFAULT
 from labelstream_local.process import StartFailed
 from labelstream_local.services import NAMES, ON_REQUEST
-from labelstream_local.stack import Options, Stack, down, load, projects_of, up
+from labelstream_local.stack import Options, Stack, down, load, projects_of, requested_before, up
 
 ANSWERING = (*NAMES, *ON_REQUEST)  # what has an address of its own
 
@@ -92,6 +92,7 @@ def _up(  # noqa: PLR0913 -- typer makes an option of each
         observability=observability,
         within_s=within,
     )
+    before = requested_before(directory)
     try:
         stack = up_with_progress(directory, options, quiet=as_json)
     except StartFailed as problem:
@@ -102,6 +103,9 @@ def _up(  # noqa: PLR0913 -- typer makes an option of each
     typer.echo("It runs already." if stack.was_running else "Everything answers.")
     for name, url in _addresses(stack).items():
         typer.echo(f"  {name:18} {url}")
+    if left_out := [name for name in before if name not in stack.record.on_request]:
+        again = " ".join(ON_REQUEST[name] for name in left_out)
+        typer.echo(f"Without {', '.join(left_out)} this time: `labelstream down`, then `labelstream up {again}`.")
     typer.echo("`labelstream status` shows what it does, `labelstream down` stops it.")
 
 

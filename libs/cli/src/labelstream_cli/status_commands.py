@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from labelstream_cli.status_watch import watch
 from labelstream_local.layout import DEFAULT
 from labelstream_local.process import StartFailed
 from labelstream_local.stack import load
-from labelstream_local.status import Status, addresses_of, status_at, status_of
+from labelstream_local.status import Status, addresses_of, servers_of, status_at, status_of
 
 WIDE = 160  # characters of a line that goes to a file or a pipe
 
@@ -58,13 +59,17 @@ def _status(
     """
     try:
         if watched:
-            watch(_addresses(services) or addresses_of(load(directory)), every, _console(), as_json=as_json)
+            if services:
+                watch(_addresses(services), every, _console(), as_json=as_json)
+            else:
+                stack = load(directory)
+                watch(addresses_of(stack), every, _console(), partial(servers_of, stack), as_json=as_json)
             return
         status = asyncio.run(status_at(_addresses(services)) if services else status_of(load(directory)))
     except StartFailed as problem:
         if watched or not as_json:
             raise failed(problem) from problem
-        status = Status(str(directory.resolve()), False, (), (), (), None, None)
+        status = Status(str(directory.resolve()), False, (), (), (), None, None)  # scripts ask: does it run?
     if as_json:
         typer.echo(json.dumps(status.as_json(), default=str))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 import typer
@@ -18,22 +18,29 @@ from labelstream_cli.jobs.words import SHORT
 from labelstream_cli.status_view import facts, next_training
 from labelstream_local.figures import Figures, figures_of
 from labelstream_local.scrapes import Scrape, scrape_all
+from labelstream_local.services import ON_REQUEST, SERVERS
 from labelstream_local.status import Status, status_from
 
 RATES_OVER_S = 10.0  # of a shorter time they would jump
 LINES_OF_LOOKS, TRAININGS = 4, 4  # the rest would push the figures off a small screen
 
 
-def watch(addresses: Mapping[str, str], every_s: float, console: Console, *, as_json: bool = False) -> None:
+Servers = Callable[[], Mapping[str, bool]]  # whether broker and store answer; nothing where they can't be asked
+
+
+def watch(
+    addresses: Mapping[str, str], every_s: float, console: Console, servers: Servers = dict, *, as_json: bool = False
+) -> None:
     """Show how the services do until Ctrl-C: on a terminal as a screen of its own, else one block after the other."""
+    moments = _moments(addresses, servers, every_s)
     try:
         if as_json:
-            for status in _moments(addresses, every_s):
+            for status in moments:
                 typer.echo(json.dumps(status.as_json(), default=str))
         elif console.is_terminal:
-            _live(addresses, every_s, console)
+            _live(moments, every_s, console)
         else:
-            for status in _moments(addresses, every_s):
+            for status in moments:
                 console.print(screen(status, every_s, console.width))
                 console.print()
     except KeyboardInterrupt:
@@ -43,7 +50,7 @@ def watch(addresses: Mapping[str, str], every_s: float, console: Console, *, as_
 def screen(status: Status, every_s: float, width: int) -> RenderableType:
     """Return everything that is watched, as it is now: what matters most stands above, where a low screen shows it."""
     figures = status.figures
-    parts: list[RenderableType] = [_title(figures, every_s)]
+    parts: list[RenderableType] = [_title(figures, every_s), *_servers(status)]
     if figures is not None:
         parts += [stages_table(figures.stages, width=width), *_looks(figures, width), ""]
         parts += lines(figures)
@@ -57,6 +64,14 @@ def screen(status: Status, every_s: float, width: int) -> RenderableType:
     return Group(*parts)
 
 
+def _servers(status: Status) -> Iterator[Text]:
+    """Give a line for broker and store: what they lack, everything else lacks."""
+    servers = [one for one in status.programs if one.name in (*SERVERS, *ON_REQUEST)]
+    if servers:
+        said = (f"{one.name} {'answers' if one.ready else '[red]does not answer[/red]'}" for one in servers)
+        yield Text.from_markup(", ".join(said))
+
+
 def _looks(figures: Figures, width: int) -> Iterator[Text]:
     """Give what needs a look, a line each."""
     said = [Text.from_markup(line) for line in looks(figures)]
@@ -67,14 +82,14 @@ def _looks(figures: Figures, width: int) -> Iterator[Text]:
         yield Text(f"and {len(said) - LINES_OF_LOOKS} more: `labelstream status`", "yellow")
 
 
-def _live(addresses: Mapping[str, str], every_s: float, console: Console) -> None:
+def _live(moments: Iterator[Status], every_s: float, console: Console) -> None:
     """Draw on a screen of its own: what stood on the terminal before is there again afterwards."""
     with Live(Text("asking the services …"), console=console, screen=True, auto_refresh=False) as live:
-        for status in _moments(addresses, every_s):
+        for status in moments:
             live.update(screen(status, every_s, console.width), refresh=True)
 
 
-def _moments(addresses: Mapping[str, str], every_s: float) -> Iterator[Status]:
+def _moments(addresses: Mapping[str, str], servers: Servers, every_s: float) -> Iterator[Status]:
     """Ask all services every so often; the first moment knows no rates, and comes at once."""
     past: deque[tuple[float, dict[str, Scrape]]] = deque()
     while True:
@@ -82,7 +97,7 @@ def _moments(addresses: Mapping[str, str], every_s: float) -> Iterator[Status]:
         while len(past) > 1 and began - past[0][0] > RATES_OVER_S:
             past.popleft()
         now = scrape_all(addresses)
-        yield status_from(addresses, now, figures_of(now, past[0][1] if past else None))
+        yield status_from(addresses, now, figures_of(now, past[0][1] if past else None), servers())
         past.append((began, now))
         time.sleep(max(0.0, began + every_s - time.monotonic()))
 

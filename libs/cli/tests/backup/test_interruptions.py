@@ -14,7 +14,7 @@ from labelstream.errors import Unavailable
 from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.streams.memory import MemoryBroker
 from labelstream.streams.memory_writer import MemoryWriter
-from labelstream_cli.backup import segments
+from labelstream_cli.backup import book, restoring, segments
 from labelstream_cli.backup.folder import FolderBlobs
 from labelstream_cli.reaching import stored
 from labelstream_cli.running import CommandFailed
@@ -160,8 +160,54 @@ async def test_another_restore_is_refused_where_one_was_begun(old: World, new: W
     with pytest.raises(Killed):
         await new.restore(files)
     new.writer = None
-    with pytest.raises(CommandFailed, match="another restore was begun here"):
+    with pytest.raises(CommandFailed, match="another restore was begun here") as refused:
         await new.restore(files, first.snapshot.name)
+    assert f"`labelstream restore 'the folder' --snapshot {(await book.names(files))[-1]}` goes on" in str(
+        refused.value
+    )
+
+
+async def interrupted(new: World, files: FolderBlobs) -> None:
+    """Begin a restore of the newest snapshot, and die."""
+    new.writer = lambda stream: FailingWriter(new.broker, stream, {1}, Killed)
+    with pytest.raises(Killed):
+        await new.restore(files)
+    new.writer = None
+
+
+async def test_the_same_command_goes_on_also_when_there_is_a_newer_backup_by_then(
+    old: World, new: World, files: FolderBlobs
+) -> None:
+    await old.annotate(1, 5)
+    begun = await old.back_up(files)
+    await interrupted(new, files)
+    await old.annotate(6, 9)
+    await old.back_up(files)
+    restored = await new.restore(files)
+    assert restored.went_on
+    assert restored.snapshot.name == begun.snapshot.name
+    assert len(await new.holds(INPUT)) == 5
+
+
+async def test_a_restore_whose_snapshot_was_removed_says_so(old: World, new: World, files: FolderBlobs) -> None:
+    await old.annotate(1, 5)
+    begun = await old.back_up(files)
+    await interrupted(new, files)
+    await old.annotate(6, 9)
+    await old.back_up(files, keep=1)
+    with pytest.raises(CommandFailed, match=rf"{begun.snapshot.name} was begun here .*`--keep` removes old ones"):
+        await new.restore(files)
+
+
+async def test_what_begins_is_told_by_the_command_that_goes_on_with_it(
+    old: World, new: World, files: FolderBlobs
+) -> None:
+    await old.annotate(1, 2)
+    name = (await old.back_up(files)).snapshot.name
+    told: list[str] = []
+    order = restoring.Order("s3://b/p", await book.read(files, name), more=("--dir", "a b"))
+    await restoring.restore(order, new.place, files, begins=told.append)
+    assert told == [f"labelstream restore s3://b/p --snapshot {name} --dir 'a b'"]
 
 
 async def test_a_writer_that_interferes_is_found(old: World, new: World, files: FolderBlobs) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,16 @@ from labelstream_cli.backup.book import Limits
 from labelstream_cli.backup.folder import FolderBlobs
 from labelstream_cli.backup.objects import PARTS
 from labelstream_cli.backup.segments import Damaged
+from labelstream_cli.backup.settings import laid_out, settings_of
 from labelstream_cli.backup.target import bucket_in
 from labelstream_cli.main import app
 from labelstream_cli.reaching import one_at_a_time
 from labelstream_cli.running import CommandFailed
+from labelstream_local.record import Record, settle_ports
 
 from .world import World, files_of
 
+RECORD = Record(settle_ports(None))
 MESSAGES = [Delivery("s", 3, b"\x00one", 1_700_000_000_001), Delivery("s", 9, b"", 1_700_000_000_002)]
 
 
@@ -169,8 +173,42 @@ async def test_secrets_come_back_to_whoever_has_the_key(old: World, files: Folde
     assert names == ["vault.age-identity"]
     there = tmp_path / "again" / "vault.age-identity"
     assert (there.read_text(), there.stat().st_mode & 0o777) == ("AGE-SECRET-KEY-OF-A-VAULT", 0o600)
-    with pytest.raises(CommandFailed, match="already"):
+    await secrets.unpack(files, made.snapshot, tmp_path / "key", tmp_path / "again")
+    there.write_text("AGE-SECRET-KEY-OF-ANOTHER-VAULT")
+    with pytest.raises(CommandFailed, match="holds another vault"):
         await secrets.unpack(files, made.snapshot, tmp_path / "key", tmp_path / "again")
+
+
+async def test_sealed_secrets_stay_in_later_backups_that_seal_none(
+    old: World, files: FolderBlobs, tmp_path: Path
+) -> None:
+    identity, recipient = new_identity()
+    (tmp_path / "key").write_text(identity)
+    old.secrets = tmp_path / "secrets"
+    old.secrets.mkdir()
+    (old.secrets / "vault.age-identity").write_text("AGE-SECRET-KEY-OF-A-VAULT")
+    sealed = await old.back_up(files, secrets_for=recipient)
+    await old.back_up(files)
+    newest = (await old.back_up(files, keep=1)).snapshot
+    assert newest.secrets_from == sealed.snapshot.name
+    assert newest.secrets_for == recipient
+    assert await secrets.unpack(files, newest, tmp_path / "key", tmp_path / "again") == ["vault.age-identity"]
+
+
+def test_the_files_that_settings_name_come_back_where_they_can_be_read(tmp_path: Path) -> None:
+    schema, recipe, secret = tmp_path / "mine.json", tmp_path / "mine.yaml", tmp_path / "devices.json"
+    for path in (schema, recipe, secret):
+        path.write_text(f'"{path.name}"')
+    told = {"trainer": {"RECIPE": str(recipe), "MIN_NEW": "0"}, "exporter": {"DEVICES_FILE": str(secret)}}
+    schemas = {"demo": str(schema), "default": "example"}
+    found = settings_of(replace(RECORD, schemas=schemas, told=told))
+    assert found is not None
+    assert sorted(found.files) == sorted([str(schema), str(recipe)])
+    laid = laid_out(found, tmp_path / "new")
+    assert Path(laid.schemas["demo"]).read_text() == '"mine.json"'
+    assert Path(laid.told["trainer"]["RECIPE"]).read_text() == '"mine.yaml"'
+    assert (laid.schemas["default"], laid.told["trainer"]["MIN_NEW"]) == ("example", "0")
+    assert settings_of(replace(RECORD, compose="labelstream")) is None
 
 
 async def test_a_backup_without_secrets_says_so(old: World, files: FolderBlobs, tmp_path: Path) -> None:

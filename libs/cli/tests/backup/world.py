@@ -98,7 +98,7 @@ class World:
 
     async def restore(self, files: Blobs, name: str | None = None, **told: object) -> restoring.Restored:
         snapshot = await book.chosen(files, "the folder", name)
-        order = replace(restoring.Order(snapshot), **told)  # type: ignore[arg-type]
+        order = replace(restoring.Order("the folder", snapshot, newest=name is None), **told)  # type: ignore[arg-type]
         return await restoring.restore(order, self.place, files)
 
     async def ids(self) -> dict[str, int]:

@@ -21,6 +21,7 @@ from pydantic import Field, ValidationError
 from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.streams.ports import Retention
 from labelstream.values import Sha256, Value
+from labelstream_cli.backup.settings import StackSettings
 from labelstream_cli.running import CommandFailed
 
 FORMAT: Final = "labelstream-backup"
@@ -119,6 +120,8 @@ class Snapshot(Value):
     without: tuple[str, ...] = ()
     secrets: File | None = None
     secrets_for: str | None = None  # the public key that they are sealed to
+    secrets_from: str | None = None  # the earlier snapshot that sealed them; None: this one did
+    settings: StackSettings | None = None  # of an embedded stack
 
     def stream(self, name: str) -> StreamBackup | None:
         """Return a stream by its name."""
@@ -170,7 +173,8 @@ async def place_at(files: Blobs, where: str) -> Place | None:
     except BlobNotFound:
         async for info in files.list(""):
             raise CommandFailed(
-                f"{where} holds files, such as {info.key}, but no backup: name an empty place"
+                f"{where} holds files, such as {info.key}, but no backup: name the place of one, or for a new one an "
+                "empty place"
             ) from None
         return None
     return Place.model_validate(_checked(told, f"{where}/{MARK}"))

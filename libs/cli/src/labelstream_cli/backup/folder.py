@@ -105,7 +105,7 @@ class FolderBlobs:
 
     def _placed(self, key: str, write: Callable[[Path], Any]) -> None:
         path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         there = path.parent / f"{_UNFINISHED}{uuid.uuid4().hex}"
         try:
             write(there)
@@ -133,6 +133,14 @@ class FolderBlobs:
         except OSError as error:
             full = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
             raise Unavailable(f"the folder {self.root}", f"{full} ({error.filename})") from error
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileNotFoundError, FileExistsError) as error:  # the first reads as if a file of the backup were missing
+        why = {errno.ENOENT: "no folder can be made there", errno.EEXIST: "a file, or a link to nothing, is there"}
+        raise OSError(errno.ENOTDIR, why[error.errno or errno.EEXIST], error.filename) from error
 
 
 def _info(key: str, path: Path) -> BlobInfo:

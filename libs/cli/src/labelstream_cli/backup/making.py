@@ -17,10 +17,11 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from typing import Any
 
 from labelstream.blobs.ports import Blobs
 from labelstream_cli.backup import book, secrets
-from labelstream_cli.backup.book import MARK, SNAPSHOTS, Place, Snapshot
+from labelstream_cli.backup.book import MARK, SNAPSHOTS, File, Place, Snapshot
 from labelstream_cli.backup.copying import Copied, Copier
 from labelstream_cli.backup.objects import read_list, write_list
 from labelstream_cli.backup.place import StackPlace
@@ -100,8 +101,8 @@ async def make(order: Order, stack: StackPlace, files: Blobs, tell: Tell = not_t
         streams=tuple(found),
         objects=await write_list(files, entries),
         without=order.without,
-        secrets=sealed,
-        secrets_for=order.secrets_for,
+        **_secrets(sealed, order, before),
+        settings=stack.settings,
     )
     await files.put(f"{SNAPSHOTS}{snapshot.name}.json", snapshot.model_dump_json(indent=1).encode())
     await copier.forget()
@@ -122,6 +123,14 @@ async def make(order: Order, stack: StackPlace, files: Blobs, tell: Tell = not_t
 async def _before(order: Order, files: Blobs) -> Snapshot | None:
     await book.place_at(files, order.where)
     return await book.newest(files)
+
+
+def _secrets(sealed: File | None, order: Order, before: Snapshot | None) -> dict[str, Any]:
+    """Return the fields of the secrets: of those just sealed, else of those that the snapshot before holds."""
+    if sealed is not None or before is None or before.secrets is None:
+        return {"secrets": sealed, "secrets_for": order.secrets_for}
+    sealed_by = before.secrets_from or before.name
+    return {"secrets": before.secrets, "secrets_for": before.secrets_for, "secrets_from": sealed_by}
 
 
 def _after(before: Snapshot | None) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -16,11 +17,14 @@ from labelstream.service.settings import BrokerSettings, StoreSettings
 from labelstream.streams.ports import Broker
 from labelstream.streams.rabbitmq_writer import RabbitWriter
 from labelstream.streams.restoring import StreamWriter
-from labelstream_cli.backup.book import BUCKETS, Bucket
+from labelstream_cli.backup.book import BUCKETS, Bucket, Snapshot
+from labelstream_cli.backup.settings import StackSettings, laid_out, settings_of
 from labelstream_cli.reaching import broker_at, store_in_environment
 from labelstream_cli.running import failed, running_stack
+from labelstream_local.layout import Layout
 from labelstream_local.process import StartFailed
-from labelstream_local.stack import Options, down, load, up
+from labelstream_local.secrets_store import SIGNING_KEY
+from labelstream_local.stack import Options, down, load, note_restore, up
 
 NAME = "labelstream backup"
 
@@ -43,6 +47,7 @@ class StackPlace:
     projects: tuple[str, ...] = ()  # as far as the stack says them
     inputs: tuple[str, ...] = ()  # streams that feed them, likewise
     secrets: Path | None = None  # the folder of its secret files
+    settings: StackSettings | None = None  # of an embedded stack
     bucket_names: Mapping[Bucket, str] = field(default_factory=dict)
 
 
@@ -55,6 +60,7 @@ class Told:
     projects: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     secrets: Path | None = None
+    settings: StackSettings | None = None
 
 
 def told(directory: Path, url: str | None, secrets: Path | None = None) -> Told:
@@ -63,8 +69,14 @@ def told(directory: Path, url: str | None, secrets: Path | None = None) -> Told:
         return Told(broker_settings(url), store_in_environment("--url"), secrets=secrets)
     stack = running_stack(directory)
     served = stack.rabbitmq.served
-    inputs = (*served.inputs, *served.proposals)
-    return Told(stack.broker, stack.store, stack.record.projects, inputs, secrets or stack.layout.secrets)
+    return Told(
+        stack.broker,
+        stack.store,
+        stack.record.projects,
+        (*served.inputs, *served.proposals),
+        secrets or stack.layout.secrets,
+        settings_of(stack.record),
+    )
 
 
 def refuse_services(directory: Path) -> None:
@@ -79,21 +91,50 @@ def refuse_services(directory: Path) -> None:
         raise failed(f"{', '.join(running)} run here, and nothing may run: `labelstream down` stops everything")
 
 
-@contextmanager
-def servers_up(directory: Path, projects: tuple[str, ...]) -> Iterator[None]:
-    """Have the broker and the store of a stack up, without services; stop them again if they were not up."""
-    if _is_compose(directory):
-        yield
+def refuse_lost_secrets(directory: Path, place: str, snapshot: Snapshot) -> None:
+    """Exit with what to do when a stack would be restored with other secrets than it had."""
+    folder = Layout.at(directory).secrets
+    if _is_compose(directory) or (folder / SIGNING_KEY).exists():
         return
+    taken = f"`--identity KEY` takes them out of this backup, which holds them sealed to {snapshot.secrets_for}"
+    copied = "this backup does not hold them: copy them from where you keep them"
+    raise failed(
+        f"there are no secrets in {folder}. Without those that the stack had, its models can't be opened and no device "
+        f"takes another; {taken if snapshot.secrets else copied}. If they are lost: --new-secrets ({place} is left as "
+        "it is)"
+    )
+
+
+@contextmanager
+def servers_up(directory: Path, snapshot: Snapshot, say: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
+    """Have the broker and the store of a stack up, without services; stop them again if they were not up.
+
+    What is yielded takes the command that goes on with what is done inside; until it is done, no service starts.
+    """
+    if _is_compose(directory):
+        yield lambda _: None
+        return
+    say("Starting broker and store.")
     try:
-        stack = up(directory, Options(services=(), projects=projects or Options.projects))
+        stack = up(directory, _as_it_was(directory, snapshot))
     except StartFailed as problem:
         raise failed(problem) from problem
     try:
-        yield
+        yield partial(note_restore, directory)
+        note_restore(directory, "")
     finally:
         if not stack.was_running:
+            say("Stopping broker and store; that may take half a minute.")
             down(directory)
+
+
+def _as_it_was(directory: Path, snapshot: Snapshot) -> Options:
+    """Return how the servers are started: a stack that never came up gets the settings of the one that was lost."""
+    options = Options(services=(), projects=snapshot.projects or Options.projects)
+    if snapshot.settings is None or Layout.at(directory).record.exists():
+        return options
+    settings = laid_out(snapshot.settings, Layout.at(directory).root / "settings")
+    return replace(options, schemas=settings.schemas, told=settings.told)
 
 
 def _is_compose(directory: Path) -> bool:
@@ -119,6 +160,7 @@ async def reached(where: Told) -> AsyncIterator[StackPlace]:
                 projects=where.projects,
                 inputs=where.inputs,
                 secrets=where.secrets,
+                settings=where.settings,
                 bucket_names=names,
             )
     finally:

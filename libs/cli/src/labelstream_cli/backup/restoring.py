@@ -9,16 +9,18 @@ interrupted, the same command goes on.
 from __future__ import annotations
 
 import asyncio
+import json
+import shlex
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from labelstream.blobs.ports import BlobNotFound, Blobs
 from labelstream.values import canonical_json, sha256_file, sha256_hex
-from labelstream_cli.backup import checking
+from labelstream_cli.backup import book, checking
 from labelstream_cli.backup.book import Bucket, Entry, Snapshot, StreamBackup, content
 from labelstream_cli.backup.copying import SMALL
 from labelstream_cli.backup.objects import MARKER, PROBES, read_list
@@ -39,10 +41,13 @@ _SHOWN = 3
 class Order:
     """What a person wants restored."""
 
+    where: str  # the place of the backup
     snapshot: Snapshot
     only: Only | None = None
     wanted: Wanted = field(default_factory=Wanted)
     unchecked: bool = False  # don't read everything before the first byte is written
+    newest: bool = False  # whichever is the newest was asked for, and not this one by its name
+    more: tuple[str, ...] = ()  # arguments that say which stack
 
     @property
     def streams(self) -> tuple[StreamBackup, ...]:
@@ -62,6 +67,12 @@ class Order:
         """Whether objects come back, too."""
         return self.only != "streams"
 
+    @property
+    def command(self) -> str:
+        """What a person types to have this snapshot restored, whichever is the newest by then."""
+        only = () if self.only is None else ("--only", self.only)
+        return shlex.join(("labelstream", "restore", self.where, "--snapshot", self.snapshot.name, *only, *self.more))
+
 
 @dataclass(frozen=True)
 class Restored:
@@ -75,18 +86,29 @@ class Restored:
     took_s: float
 
 
-async def restore(order: Order, stack: StackPlace, files: Blobs, tell: Tell = not_told) -> Restored:
-    """Restore a snapshot into a stack that is empty. Raises CommandFailed, Damaged, Unavailable."""
+async def restore(
+    order: Order,
+    stack: StackPlace,
+    files: Blobs,
+    tell: Tell = not_told,
+    begins: Callable[[str], None] = lambda _: None,
+) -> Restored:
+    """Restore a snapshot into a stack that is empty; `begins` hears by which command it can be gone on with.
+
+    One that was interrupted goes on, with the snapshot that it began with. Raises CommandFailed, Damaged, Unavailable.
+    """
     began = time.monotonic()
+    interrupted = await _interrupted(order, stack, files)
+    went_on, order = interrupted is not None, interrupted or order
     _refuse_unknown_limits(order.streams)
     entries = await read_list(files, order.snapshot.objects) if order.with_objects else []
-    went_on = await _is_begun(order, stack)
     if not went_on:
         await refuse_what_is_there(order, stack)
         if not order.unchecked:
             streams, objects = bool(order.streams), order.with_objects
             found = await checking.check(files, order.snapshot, tell, streams=streams, objects=objects)
             checking.refuse_damaged(found)
+        begins(order.command)
         await stack.buckets["data"].put(MARKER, _mark(order))
     for one in order.streams:
         await Replay(files, stack.broker, stack.writer(one.stream), one, tell).run()
@@ -138,18 +160,33 @@ def _mark(order: Order) -> bytes:
     return canonical_json({"backup": order.snapshot.backup, "snapshot": order.snapshot.name, "only": order.only or ""})
 
 
-async def _is_begun(order: Order, stack: StackPlace) -> bool:
-    """Say whether this very restore was begun before. Raises CommandFailed when another one was."""
+async def _interrupted(order: Order, stack: StackPlace, files: Blobs) -> Order | None:
+    """Return the restore that was begun here and not finished, if `order` asks for that one; None when none was.
+
+    Raises CommandFailed when it asks for another.
+    """
     try:
-        mark = (await stack.buckets["data"].get(MARKER)).data
+        mark: dict[str, Any] = json.loads((await stack.buckets["data"].get(MARKER)).data)
     except BlobNotFound:
-        return False
-    if mark != _mark(order):
+        return None
+    anew = "start broker and store anew, without services"
+    if mark["backup"] != order.snapshot.backup:
         raise CommandFailed(
-            f"another restore was begun here and not finished ({mark.decode(errors='replace')}): repeat that one, or "
-            "start broker and store anew"
+            f"a restore from another place (its {book.MARK} says {mark['backup']}) was begun here and not finished: "
+            f"repeat that one, or {anew}"
         )
-    return True
+    if mark["snapshot"] not in await book.names(files):
+        raise CommandFailed(
+            f"a restore of {mark['snapshot']} was begun here and not finished, and {order.where} has that snapshot no "
+            f"more (`--keep` removes old ones): to restore another one, {anew}"
+        )
+    begun = replace(order, snapshot=await book.read(files, mark["snapshot"]), only=mark["only"] or None)
+    if begun.only != order.only or (begun.snapshot.name != order.snapshot.name and not order.newest):
+        raise CommandFailed(
+            f"another restore was begun here and not finished: `{begun.command}` goes on with it. "
+            f"To restore this one instead, {anew}"
+        )
+    return begun
 
 
 async def _put_all(entries: Sequence[Entry], stack: StackPlace, files: Blobs, tell: Tell) -> int:

@@ -32,7 +32,7 @@ async def write(files: Blobs, folder: Path | None, recipient: str) -> File:
 
 
 async def unpack(files: Blobs, snapshot: Snapshot, identity: Path, into: Path) -> list[str]:
-    """Write the secret files of a snapshot into a folder; return their names. Nothing there is written over.
+    """Write the secret files of a snapshot into a folder; return their names. None that is there is written over.
 
     Raises CommandFailed, Rejected.
     """
@@ -59,10 +59,14 @@ def _unpack(sealed: bytes, identity: Path, into: Path) -> list[str]:
     except OSError as error:
         raise CommandFailed(f"{identity} can't be read: {error.strerror}") from error
     found: dict[str, bytes] = msgpack.unpackb(open_sealed(sealed, key))
-    there = [name for name in found if os.sep in name or (into / name).exists()]
-    if there:
-        raise CommandFailed(f"{into} holds {', '.join(sorted(there))} already: name an empty folder")
+    others = [name for name, data in found.items() if os.sep in name or _is_other(into / name, data)]
+    if others:
+        raise CommandFailed(f"{into} holds another {', '.join(sorted(others))} already: name an empty folder")
     private_directory(into)
     for name, data in found.items():
         write_private(into / name, data)
     return sorted(found)
+
+
+def _is_other(path: Path, data: bytes) -> bool:
+    return path.exists() and path.read_bytes() != data

@@ -68,8 +68,10 @@ def find_target(
 async def _schema_of(stack: Stack, stream: str) -> tuple[ClassSchema | None, str]:
     project = next((one for one in stack.record.projects if input_stream(one) == stream), None)
     if project is None:
-        known = ", ".join(map(input_stream, stack.record.projects))
-        raise Misconfigured(f"the stack has no input stream {stream!r}, only {known}")
+        known = [*map(input_stream, stack.record.projects)]
+        raise Misconfigured(
+            f"the stack has no input stream {stream!r}, only {', '.join(known)}: say --stream {known[0]}"
+        )
     blobs = S3Blobs(stack.store, stack.store.data_bucket, Health())
     try:
         async with asyncio.timeout(_SCHEMA_WITHIN_S):

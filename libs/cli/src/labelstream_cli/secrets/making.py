@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from labelstream.values import Project
 from labelstream_cli.running import CommandFailed, Json, failed
+from labelstream_local.process import StartFailed
 from labelstream_local.rights import Served, may_be_input
 from labelstream_local.workloads import FOR_PEOPLE, SERVED, Made, make, served_before
 
@@ -21,21 +22,32 @@ Into = Annotated[Path, typer.Option(help="A directory for them alone; only its o
 Projects = Annotated[
     list[str] | None,
     typer.Option(
-        "--project", metavar="NAME", help="A project to serve; again for more. Default: as last time, or `default`."
+        "--project",
+        metavar="NAME",
+        help="A project to serve, with those of last time; again for more. Default: as last time, or `default`.",
     ),
+]
+Dropped = Annotated[
+    list[str] | None,
+    typer.Option("--drop", metavar="NAME", help="A project or an input that is served no more; again for more."),
 ]
 Inputs = Annotated[
     list[str] | None,
     typer.Option(
         "--input",
         metavar="STREAM",
-        help="An input stream beside those of the projects, as annotation-ingest is told of; again for more.",
+        help="An input stream beside those of the projects and of last time, as annotation-ingest is told of; again "
+        "for more.",
     ),
 ]
 
 
 def make_secrets(
-    into: Into = DEFAULT_DIRECTORY, project: Projects = None, extra: Inputs = None, as_json: Json = False
+    into: Into = DEFAULT_DIRECTORY,
+    project: Projects = None,
+    extra: Inputs = None,
+    drop: Dropped = None,
+    as_json: Json = False,
 ) -> None:
     """Generate what compose and Kubernetes need: passwords, keys, and what broker and store are told of each service.
 
@@ -45,14 +57,15 @@ def make_secrets(
     Examples:
     - `labelstream secrets make`
     - `labelstream secrets make --project default --project harbour`
+    - `labelstream secrets make --drop default`
     - `labelstream secrets make --into /etc/labelstream/secrets --input azaion-annotations`
     """
     try:
-        served = _served(into, project, extra)
+        served = _served(into, project or [], extra or [], drop or [])
         made = make(into, served)
     except OSError as error:
         raise failed(f"{error.filename or into} can't be written: {error.strerror}") from error
-    except CommandFailed as error:
+    except (CommandFailed, StartFailed) as error:
         raise failed(error) from error
     if as_json:
         told = {"directory": str(into), "projects": served.projects, "inputs": served.inputs}
@@ -61,7 +74,7 @@ def make_secrets(
         _tell(into, served, made)
 
 
-def _served(into: Path, projects: list[str] | None, inputs: list[str] | None) -> Served:
+def _served(into: Path, projects: list[str], inputs: list[str], dropped: list[str]) -> Served:
     """Return what the files are to be made for. Raises CommandFailed for a directory that holds something else."""
     try:
         before = served_before(into)
@@ -69,11 +82,16 @@ def _served(into: Path, projects: list[str] | None, inputs: list[str] | None) ->
         raise CommandFailed(f"{into / SERVED} can't be read: {error}; remove it, and name the projects") from error
     if before is None and into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise CommandFailed(f"{into} holds something else: name a directory that is empty, or new, with --into")
-    known = before or Served()
-    return Served(
-        tuple(dict.fromkeys(map(_project, projects))) if projects else known.projects,
-        tuple(dict.fromkeys(map(_input, inputs))) if inputs else known.more_inputs,
-    )
+    known = before or Served(projects=() if projects else Served.projects)
+    unknown = set(dropped) - {*known.projects, *known.more_inputs}
+    if unknown:
+        served = ", ".join((*known.projects, *known.more_inputs)) or "nothing yet"
+        raise CommandFailed(f"--drop {', '.join(sorted(unknown))}: what is served is {served}")
+    left = [name for name in dict.fromkeys((*known.projects, *map(_project, projects))) if name not in dropped]
+    if not left:
+        raise CommandFailed("no project would be left: name another one with --project")
+    more = [name for name in dict.fromkeys((*known.more_inputs, *map(_input, inputs))) if name not in dropped]
+    return Served(tuple(left), tuple(more))
 
 
 def _project(name: str) -> str:

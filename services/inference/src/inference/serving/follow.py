@@ -185,7 +185,9 @@ class Follower:
             return False
         await self._activator.believe(statement)
         went_back = await asyncio.to_thread(self._activator.went_back, statement)
-        if not went_back and not self._activator.serves(statement):
+        if self._activator.serves(statement):
+            self._standing.begins_with(project, heard.promotion, heard.envelope.time_ms)
+        elif not went_back:
             self._desks[project].put(Order(heard, statement, is_news))
         return True
 
@@ -223,6 +225,8 @@ class Follower:
                 self._standing.serves(project)
                 if order.is_news:
                     self._standing.went_live(project, order.heard.promotion)
+                else:
+                    self._standing.begins_with(project, order.heard.promotion, order.heard.envelope.time_ms)
                 ACTIVATIONS.labels(project, "activated").inc()
                 log.info("model.activated", project=project, **activated.model_dump())
                 self._telemetry.say(activated, project, order.heard.envelope)

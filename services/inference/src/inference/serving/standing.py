@@ -67,13 +67,24 @@ class Standing:
         self.tell()
 
     def went_live(self, project: str, promotion: ModelPromoted) -> None:
-        """Say how old the newest annotation is that a model learned, which has just begun to answer."""
+        """Measure how old the newest annotation is that a model learned, which has just begun to answer."""
+        seconds = self._label_to_live_at(time.time(), project, promotion)
+        if seconds is not None:
+            LABEL_TO_LIVE.labels(project).observe(seconds)
+
+    def begins_with(self, project: str, promotion: ModelPromoted, promoted_ms: int) -> None:
+        """Say how old that annotation was at the promotion of a model that went live before this replica began."""
+        if project not in self._label_to_live:
+            self._label_to_live_at(promoted_ms / 1000, project, promotion)
+
+    def _label_to_live_at(self, now: float, project: str, promotion: ModelPromoted) -> float | None:
+        """Say it; return the seconds, or None for a promotion that brings nothing new."""
         if promotion.annotated_ms is None or promotion.cause not in NEWS:
-            return
-        seconds = max(0.0, time.time() - promotion.annotated_ms / 1000)
-        LABEL_TO_LIVE.labels(project).observe(seconds)
+            return None
+        seconds = max(0.0, now - promotion.annotated_ms / 1000)
         self._label_to_live[project] = round(seconds, 1)
         self.health.fact("label_to_live", dict(self._label_to_live))
+        return seconds
 
     def went_back(self, project: str, reverted: Reverted) -> None:
         """Say that the newest promotion went back, and that an older model answers."""
