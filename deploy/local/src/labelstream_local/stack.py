@@ -42,6 +42,7 @@ class Options:
     projects: tuple[str, ...] = ("default",)
     schemas: Mapping[str, str] = field(default_factory=dict)  # project → a shipped class schema, or the path of one
     told: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # service → variables; see record.merged
+    restoring: str = ""  # the command of a restore for which the servers are started
     within_s: float = 180.0  # how long each program may take to come up
 
     @property
@@ -256,7 +257,7 @@ def _started(layout: Layout, options: Options, progress: Progress) -> Stack:
         services=options.services,
         on_request=options.on_request,
         versions=versions(),
-        restoring=known.restoring if known else "",
+        restoring=options.restoring or (known.restoring if known else ""),
     )
     stack = Stack(layout, record, SecretStore.of(layout))
     record.write(layout)

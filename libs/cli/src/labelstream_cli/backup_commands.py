@@ -239,12 +239,10 @@ def _restore(  # noqa: PLR0913  typer makes an option of each
     async def ordered() -> restoring.Order:
         async with files_at(place) as files:
             chosen = await book.chosen(files, place, snapshot)
-        more = () if url or directory == DEFAULT else ("--dir", str(directory))
-        return restoring.Order(place, chosen, _only(only), wanted, skip_check, newest=snapshot is None, more=more)
-
-    async def unpack(key: Path, chosen: book.Snapshot) -> None:
-        async with files_at(place) as files:
-            await secrets.unpack(files, chosen, key, Layout.at(directory).secrets)
+        more = () if url else ("--dir", str(directory.resolve()))
+        return restoring.Order(
+            absolute(place), chosen, _only(only), wanted, skip_check, newest=snapshot is None, more=more
+        )
 
     async def restore_it(order: restoring.Order, begins: Callable[[str], None]) -> restoring.Restored:
         async with reached(told(directory, url)) as stack, files_at(place) as files:
@@ -256,21 +254,31 @@ def _restore(  # noqa: PLR0913  typer makes an option of each
             ERRORS.print(line, style="dim")
 
     order = run(ordered())
-    console = Console(highlight=False)
     if dry_run:
-        typer.echo(json.dumps(view.order_json(order))) if as_json else view.show_order(order, console)
+        typer.echo(json.dumps(view.order_json(order))) if as_json else view.show_order(order, Console(highlight=False))
         return
     if url is None:
         refuse_services(directory)
         if identity is not None:
-            run(unpack(identity, order.snapshot))
+            run(_take_secrets(order, identity, Layout.at(directory).secrets))
         elif not new_secrets:
-            refuse_lost_secrets(directory, place, order.snapshot)
-        with servers_up(directory, order.snapshot, say) as begins:
-            restored = run(restore_it(order, begins))
+            refuse_lost_secrets(directory, order.snapshot)
+        with servers_up(directory, order.snapshot, order.command, say) as begins:
+            _show_restored(run(restore_it(order, begins)), as_json=as_json)
     else:
-        restored = run(restore_it(order, lambda _: None))
-    typer.echo(json.dumps(view.restored_json(restored))) if as_json else view.show_restored(restored, console)
+        _show_restored(run(restore_it(order, lambda _: None)), as_json=as_json)
+
+
+async def _take_secrets(order: restoring.Order, identity: Path, into: Path) -> None:
+    async with files_at(order.where) as files:
+        await secrets.unpack(files, order.snapshot, identity, into)
+
+
+def _show_restored(restored: restoring.Restored, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(view.restored_json(restored)))
+    else:
+        view.show_restored(restored, Console(highlight=False))
 
 
 def _wanted(retention: list[str] | None, streams: tuple[str, ...], publishers: tuple[str, ...]) -> Wanted:

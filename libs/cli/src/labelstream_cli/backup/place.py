@@ -91,7 +91,7 @@ def refuse_services(directory: Path) -> None:
         raise failed(f"{', '.join(running)} run here, and nothing may run: `labelstream down` stops everything")
 
 
-def refuse_lost_secrets(directory: Path, place: str, snapshot: Snapshot) -> None:
+def refuse_lost_secrets(directory: Path, snapshot: Snapshot) -> None:
     """Exit with what to do when a stack would be restored with other secrets than it had."""
     folder = Layout.at(directory).secrets
     if _is_compose(directory) or (folder / SIGNING_KEY).exists():
@@ -100,23 +100,26 @@ def refuse_lost_secrets(directory: Path, place: str, snapshot: Snapshot) -> None
     copied = "this backup does not hold them: copy them from where you keep them"
     raise failed(
         f"there are no secrets in {folder}. Without those that the stack had, its models can't be opened and no device "
-        f"takes another; {taken if snapshot.secrets else copied}. If they are lost: --new-secrets ({place} is left as "
-        "it is)"
+        f"takes another; {taken if snapshot.secrets else copied}. If they are lost: --new-secrets"
     )
 
 
 @contextmanager
-def servers_up(directory: Path, snapshot: Snapshot, say: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
+def servers_up(
+    directory: Path, snapshot: Snapshot, command: str, say: Callable[[str], None]
+) -> Iterator[Callable[[str], None]]:
     """Have the broker and the store of a stack up, without services; stop them again if they were not up.
 
-    What is yielded takes the command that goes on with what is done inside; until it is done, no service starts.
+    What is yielded takes the command that goes on with what is done inside; until it is done, no service starts. For a
+    stack that never came up that is `command` from the beginning: it would be taken for the one that was lost.
     """
     if _is_compose(directory):
         yield lambda _: None
         return
+    is_new = not Layout.at(directory).record.exists()
     say("Starting broker and store.")
     try:
-        stack = up(directory, _as_it_was(directory, snapshot))
+        stack = up(directory, replace(_as_it_was(directory, snapshot), restoring=command if is_new else ""))
     except StartFailed as problem:
         raise failed(problem) from problem
     try:
