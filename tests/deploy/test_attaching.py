@@ -16,8 +16,8 @@ from labelstream_local.process import StartFailed
 from labelstream_local.record import Record, settle_ports
 from labelstream_local.rights import Served
 from labelstream_local.services import NAMES
-from labelstream_local.stack import load, up
-from labelstream_local.status import addresses_of
+from labelstream_local.stack import Stack, load, up
+from labelstream_local.status import addresses_of, status_of
 from labelstream_local.workloads import make
 
 PORTS = {"rabbitmq": {5552: 15552, 5672: 15672}, "seaweedfs": {8333: 18333}, "inference": {8080: 18080}}
@@ -77,6 +77,14 @@ def test_every_command_finds_a_compose_project_where_it_finds_a_stack(tmp_path: 
     assert stack.store.secret_key.get_secret_value() == (secrets / "store-operator").read_text().strip()
     assert stack.url("inference") == "http://127.0.0.1:18080"
     assert stack.services == tuple(name for name in NAMES if name != "inference-annotate")
+
+
+async def test_a_compose_project_runs_though_its_processes_have_no_ids_here(
+    tmp_path: Path, secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = attached(tmp_path / "kept", secrets, docker=project())
+    monkeypatch.setattr(Stack, "supervisor", property(lambda stack: Containers(stack.layout, "labelstream", project())))
+    assert (await status_of(stack)).running
 
 
 def test_what_is_not_published_is_asked_inside_the_networks(tmp_path: Path, secrets: Path) -> None:

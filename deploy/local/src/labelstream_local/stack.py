@@ -219,10 +219,8 @@ def _running(layout: Layout) -> Stack | None:
     if record is None or Supervisor(layout).pid is None:
         return None
     stack = Stack(layout, record, _secrets(layout, record), was_running=True)
-    with suppress(OSError, HTTPException):
-        if any(state.state in _STOPS for state in stack.supervisor.processes().values()):
-            return None
-    return stack
+    half_stopped = any(state.state in _STOPS for state in stack.supervisor.processes().values())
+    return None if half_stopped else stack
 
 
 def _secrets(layout: Layout, record: Record) -> SecretStore:
@@ -266,7 +264,8 @@ def _started(layout: Layout, options: Options, progress: Progress) -> Stack:
     try:
         start_programs(stack.supervisor, layout, _checks(stack, options), progress, options.within_s)
     except StartFailed:
-        replace(record, told=known.told if known else {}).write(layout)  # a wrong setting would stay otherwise
+        if not record.restoring:
+            replace(record, told=known.told if known else {}).write(layout)  # a wrong setting would stay otherwise
         raise
     pids = {state.name: state.pid for state in stack.supervisor.processes().values() if state.pid is not None}
     supervisor = stack.supervisor.pid

@@ -105,7 +105,7 @@ async def status_of(stack: Stack) -> Status:
     reports, figures = _reports(now), figures_of(now, before)
     return Status(
         directory=str(stack.layout.root),
-        running=any(process.pid is not None for process in processes.values()),
+        running=any(process.state == "RUNNING" for process in processes.values()),
         programs=tuple(_programs(stack, processes, reports, addresses)),
         streams=streams,
         lags=tuple(lags_of(reports, streams, figures.lags)),

@@ -159,7 +159,7 @@ class Supervisor:
 
     def shutdown(self) -> None:
         """Ask supervisord to stop everything and then itself."""
-        self._call("shutdown")
+        self._asked("shutdown")
 
     def _asked(self, question: str) -> Any:
         try:

@@ -15,7 +15,7 @@ from labelstream.errors import Rejected
 from labelstream.protection.age_keys import check_recipient
 from labelstream_cli.backup import book, checking, making, restoring, secrets, view
 from labelstream_cli.backup.objects import PARTS
-from labelstream_cli.backup.place import reached, refuse_lost_secrets, refuse_services, servers_up, told
+from labelstream_cli.backup.place import begun_here, reached, refuse_other_secrets, refuse_services, servers_up, told
 from labelstream_cli.backup.retention import parse
 from labelstream_cli.backup.streams import Wanted
 from labelstream_cli.backup.target import absolute, files_at
@@ -234,20 +234,27 @@ def _restore(  # noqa: PLR0913  typer makes an option of each
     - `labelstream restore /mnt/backup --snapshot 2026-01-31T03-00-00.000Z --url rabbitmq-stream://operator:…@broker`
     """
     _only(only)
+    if (identity or new_secrets) and url:
+        raise typer.BadParameter(
+            "--identity and --new-secrets are for the stack in --dir: see `labelstream backup secrets`"
+        )
     wanted = _wanted(retention, (), ())
 
     async def ordered() -> restoring.Order:
         async with files_at(place) as files:
-            chosen = await book.chosen(files, place, snapshot)
-        more = () if url else ("--dir", str(directory.resolve()))
+            begun = None if url else begun_here(directory, absolute(place))
+            begun = begun if begun in await book.names(files) else None
+            chosen = await book.chosen(files, place, snapshot or begun)
+        more = [word for one in retention or () for word in ("--retention", one)]
+        more += [] if url else ["--dir", str(directory.resolve())]
         return restoring.Order(
-            absolute(place), chosen, _only(only), wanted, skip_check, newest=snapshot is None, more=more
+            absolute(place), chosen, _only(only), wanted, skip_check, newest=snapshot is None, more=tuple(more)
         )
 
-    async def restore_it(order: restoring.Order, begins: Callable[[str], None]) -> restoring.Restored:
+    async def restore_it(order: restoring.Order, note: Callable[[str], None]) -> restoring.Restored:
         async with reached(told(directory, url)) as stack, files_at(place) as files:
             with bars(quiet=as_json) as tell:
-                return await restoring.restore(order, stack, files, tell, begins)
+                return await restoring.restore(order, stack, files, tell, note)
 
     def say(line: str) -> None:
         if not as_json:
@@ -260,18 +267,20 @@ def _restore(  # noqa: PLR0913  typer makes an option of each
     if url is None:
         refuse_services(directory)
         if identity is not None:
-            run(_take_secrets(order, identity, Layout.at(directory).secrets))
-        elif not new_secrets:
-            refuse_lost_secrets(directory, order.snapshot)
-        with servers_up(directory, order.snapshot, order.command, say) as begins:
-            _show_restored(run(restore_it(order, begins)), as_json=as_json)
+            folder = Layout.at(directory).secrets
+            taken, sealed_by = run(_take_secrets(order, identity, folder)), order.snapshot.secrets_from
+            say(f"{len(taken)} secrets are in {folder}, as {sealed_by or order.snapshot.name} sealed them.")
+        if not new_secrets:
+            refuse_other_secrets(directory, order.snapshot)
+        with servers_up(directory, order.snapshot, order.command, say) as note:
+            _show_restored(run(restore_it(order, note)), as_json=as_json)
     else:
         _show_restored(run(restore_it(order, lambda _: None)), as_json=as_json)
 
 
-async def _take_secrets(order: restoring.Order, identity: Path, into: Path) -> None:
+async def _take_secrets(order: restoring.Order, identity: Path, into: Path) -> list[str]:
     async with files_at(order.where) as files:
-        await secrets.unpack(files, order.snapshot, identity, into)
+        return await secrets.unpack(files, order.snapshot, identity, into)
 
 
 def _show_restored(restored: restoring.Restored, *, as_json: bool) -> None:

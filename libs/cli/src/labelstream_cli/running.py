@@ -69,7 +69,7 @@ def stack_with(directory: Path, project: str) -> Stack:
         there = stack.record.projects
         raise CommandFailed(
             f"this stack has no project {project}; it has {', '.join(there)}: "
-            f"say --project {there[0]}, or LABELSTREAM_PROJECT={there[0]} for every command"
+            f"say --project {there[0]}, or LABELSTREAM_PROJECT={there[0]} for all that take a project"
         )
     return stack
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from labelstream.errors import Misconfigured
 from labelstream_local.services import NAMES
 
-_FILES = (".yaml", ".yml", ".json")
+FILES = (".yaml", ".yml", ".json")
 _GROUPS = {"annotation-ingest": "ingest", "inference-annotate": "annotate"}
 _ALL = "all"
 _SHARED = ("log_level", "tracing")  # what every service can be told, and the stack does not say itself
@@ -42,7 +42,7 @@ def _variable(service: str, path: str) -> str:
 
 def _absolute(value: str) -> str:
     """Return a file's whole path: services work in another directory. Raises Misconfigured when it is not there."""
-    if not value.endswith(_FILES):
+    if not value.endswith(FILES):
         return value
     if not Path(value).is_file():
         raise Misconfigured(f"there is no file {value}")

@@ -206,8 +206,8 @@ async def test_what_begins_is_told_by_the_command_that_goes_on_with_it(
     name = (await old.back_up(files)).snapshot.name
     told: list[str] = []
     order = restoring.Order("s3://b/p", await book.read(files, name), more=("--dir", "a b"))
-    await restoring.restore(order, new.place, files, begins=told.append)
-    assert told == [f"labelstream restore s3://b/p --snapshot {name} --dir 'a b'"]
+    await restoring.restore(order, new.place, files, note=told.append)
+    assert told == [f"labelstream restore s3://b/p --snapshot {name} --dir 'a b'", ""]
 
 
 async def test_a_writer_that_interferes_is_found(old: World, new: World, files: FolderBlobs) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from annotation_ingest.settings import ParkingSettings
@@ -22,6 +23,7 @@ from labelstream_cli.backup import retention, secrets, segments
 from labelstream_cli.backup.book import Limits
 from labelstream_cli.backup.folder import FolderBlobs
 from labelstream_cli.backup.objects import PARTS
+from labelstream_cli.backup.place import refuse_other_secrets
 from labelstream_cli.backup.segments import Damaged
 from labelstream_cli.backup.settings import laid_out, settings_of
 from labelstream_cli.backup.target import bucket_in
@@ -29,6 +31,7 @@ from labelstream_cli.main import app
 from labelstream_cli.reaching import one_at_a_time
 from labelstream_cli.running import CommandFailed
 from labelstream_local.record import Record, settle_ports
+from labelstream_local.secrets_store import SecretStore
 
 from .world import World, files_of
 
@@ -199,16 +202,34 @@ def test_the_files_that_settings_name_come_back_where_they_can_be_read(tmp_path:
     schema, recipe, secret = tmp_path / "mine.json", tmp_path / "mine.yaml", tmp_path / "devices.json"
     for path in (schema, recipe, secret):
         path.write_text(f'"{path.name}"')
-    told = {"trainer": {"RECIPE": str(recipe), "MIN_NEW": "0"}, "exporter": {"DEVICES_FILE": str(secret)}}
+    trainer = {"RECIPE": str(recipe), "MIN_NEW": "0", "MLFLOW_PASSWORD": "hush"}
+    told = {"trainer": trainer, "exporter": {"DEVICES_FILE": str(secret)}}
     schemas = {"demo": str(schema), "default": "example"}
     found = settings_of(replace(RECORD, schemas=schemas, told=told))
     assert found is not None
     assert sorted(found.files) == sorted([str(schema), str(recipe)])
+    assert "hush" not in found.model_dump_json()
     laid = laid_out(found, tmp_path / "new")
     assert Path(laid.schemas["demo"]).read_text() == '"mine.json"'
     assert Path(laid.told["trainer"]["RECIPE"]).read_text() == '"mine.yaml"'
     assert (laid.schemas["default"], laid.told["trainer"]["MIN_NEW"]) == ("example", "0")
     assert settings_of(replace(RECORD, compose="labelstream")) is None
+
+
+async def test_the_secrets_of_another_stack_are_not_taken_for_those_of_the_backup(
+    old: World, files: FolderBlobs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine, others = SecretStore(tmp_path / "mine" / "secrets"), SecretStore(tmp_path / "others" / "secrets")
+    for store in (mine, others):
+        store.directory.mkdir(parents=True)
+        store.generate()
+    old.secrets = mine.directory
+    snapshot = (await old.back_up(files)).snapshot
+    refuse_other_secrets(tmp_path / "mine", snapshot)
+    for directory, why in (("others", "are of another stack"), ("nobodys", "there are no secrets in")):
+        with pytest.raises(typer.Exit):
+            refuse_other_secrets(tmp_path / directory, snapshot)
+        assert why in capsys.readouterr().err
 
 
 async def test_a_backup_without_secrets_says_so(old: World, files: FolderBlobs, tmp_path: Path) -> None:

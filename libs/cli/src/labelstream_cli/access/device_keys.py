@@ -37,4 +37,4 @@ def new_key(*, file: KeyFile, as_json: Json = False) -> None:
         typer.echo(json.dumps({"recipient": recipient, "file": str(file)}))
         return
     typer.echo(recipient)
-    ERRORS.print(f"The private key is in {file}: keep it on this device.", markup=False, soft_wrap=True)
+    ERRORS.print(f"The private key is in {file}: it stays here, and nobody else gets it.", markup=False, soft_wrap=True)

@@ -121,6 +121,7 @@ class Snapshot(Value):
     secrets: File | None = None
     secrets_for: str | None = None  # the public key that they are sealed to
     secrets_from: str | None = None  # the earlier snapshot that sealed them; None: this one did
+    signer: Sha256 | None = None  # of the public half of the stack's signing key, where its secrets could be read
     settings: StackSettings | None = None  # of an embedded stack
 
     def stream(self, name: str) -> StreamBackup | None:

@@ -13,11 +13,11 @@ names yet. What was removed between 2 and 3, by an erasure or by gc, is not in t
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
 
 from labelstream.blobs.ports import Blobs
 from labelstream_cli.backup import book, secrets
@@ -84,7 +84,7 @@ async def make(order: Order, stack: StackPlace, files: Blobs, tell: Tell = not_t
     streams = Streams(files, stack.broker, before, stack.inputs, order.wanted, tell)
     copier = Copier(stack.buckets, files, order.without, tell)
     await copier.recall(await read_list(files, before.objects) if before else ())
-    sealed = await secrets.write(files, stack.secrets, order.secrets_for) if order.secrets_for else None
+    sealed = await _seal(order, stack, files, before)
 
     await copier.run()
     await streams.read()
@@ -101,7 +101,10 @@ async def make(order: Order, stack: StackPlace, files: Blobs, tell: Tell = not_t
         streams=tuple(found),
         objects=await write_list(files, entries),
         without=order.without,
-        **_secrets(sealed, order, before),
+        secrets=sealed.file,
+        secrets_for=sealed.recipient,
+        secrets_from=sealed.by,
+        signer=await asyncio.to_thread(secrets.signer_of, stack.secrets),
         settings=stack.settings,
     )
     await files.put(f"{SNAPSHOTS}{snapshot.name}.json", snapshot.model_dump_json(indent=1).encode())
@@ -125,12 +128,22 @@ async def _before(order: Order, files: Blobs) -> Snapshot | None:
     return await book.newest(files)
 
 
-def _secrets(sealed: File | None, order: Order, before: Snapshot | None) -> dict[str, Any]:
-    """Return the fields of the secrets: of those just sealed, else of those that the snapshot before holds."""
-    if sealed is not None or before is None or before.secrets is None:
-        return {"secrets": sealed, "secrets_for": order.secrets_for}
-    sealed_by = before.secrets_from or before.name
-    return {"secrets": before.secrets, "secrets_for": before.secrets_for, "secrets_from": sealed_by}
+@dataclass(frozen=True)
+class _Sealed:
+    """The secrets of a snapshot."""
+
+    file: File | None = None
+    recipient: str | None = None
+    by: str | None = None  # the earlier snapshot that sealed them
+
+
+async def _seal(order: Order, stack: StackPlace, files: Blobs, before: Snapshot | None) -> _Sealed:
+    """Seal the secrets, if that was asked for; else those stay that an earlier snapshot holds."""
+    if order.secrets_for:
+        return _Sealed(await secrets.write(files, stack.secrets, order.secrets_for), order.secrets_for)
+    if before is None or before.secrets is None:
+        return _Sealed()
+    return _Sealed(before.secrets, before.secrets_for, before.secrets_from or before.name)
 
 
 def _after(before: Snapshot | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,12 +19,13 @@ from labelstream.streams.ports import Broker
 from labelstream.streams.rabbitmq_writer import RabbitWriter
 from labelstream.streams.restoring import StreamWriter
 from labelstream_cli.backup.book import BUCKETS, Bucket, Snapshot
+from labelstream_cli.backup.secrets import signer_of
 from labelstream_cli.backup.settings import StackSettings, laid_out, settings_of
 from labelstream_cli.reaching import broker_at, store_in_environment
 from labelstream_cli.running import failed, running_stack
 from labelstream_local.layout import Layout
 from labelstream_local.process import StartFailed
-from labelstream_local.secrets_store import SIGNING_KEY
+from labelstream_local.record import Record
 from labelstream_local.stack import Options, down, load, note_restore, up
 
 NAME = "labelstream backup"
@@ -86,22 +88,34 @@ def refuse_services(directory: Path) -> None:
     except StartFailed:
         return  # it never came up
     processes = stack.supervisor.processes()
-    running = [name for name in stack.services if name in processes and processes[name].pid is not None]
+    running = [name for name in stack.services if name in processes and processes[name].state == "RUNNING"]
     if running:
         raise failed(f"{', '.join(running)} run here, and nothing may run: `labelstream down` stops everything")
 
 
-def refuse_lost_secrets(directory: Path, snapshot: Snapshot) -> None:
+def refuse_other_secrets(directory: Path, snapshot: Snapshot) -> None:
     """Exit with what to do when a stack would be restored with other secrets than it had."""
     folder = Layout.at(directory).secrets
-    if _is_compose(directory) or (folder / SIGNING_KEY).exists():
+    there = signer_of(folder)
+    if there is not None and snapshot.signer in (None, there):
         return
+    if there is None and _is_compose(directory):
+        return
+    found = f"there are no secrets in {folder}" if there is None else f"the secrets in {folder} are of another stack"
     taken = f"`--identity KEY` takes them out of this backup, which holds them sealed to {snapshot.secrets_for}"
     copied = "this backup does not hold them: copy them from where you keep them"
+    away = "" if there is None else "move those away; "
     raise failed(
-        f"there are no secrets in {folder}. Without those that the stack had, its models can't be opened and no device "
-        f"takes another; {taken if snapshot.secrets else copied}. If they are lost: --new-secrets"
+        f"{found}. Without those that the stack had, its models can't be opened and no device takes another: "
+        f"{away}{taken if snapshot.secrets else copied}. If they are lost: --new-secrets"
     )
+
+
+def begun_here(directory: Path, place: str) -> str | None:
+    """Return the snapshot of this place with which a restore into a directory was begun, if one was."""
+    record = Record.read(Layout.at(directory))
+    words = shlex.split(record.restoring) if record else []
+    return words[words.index("--snapshot") + 1] if place in words else None
 
 
 @contextmanager
@@ -110,34 +124,40 @@ def servers_up(
 ) -> Iterator[Callable[[str], None]]:
     """Have the broker and the store of a stack up, without services; stop them again if they were not up.
 
-    What is yielded takes the command that goes on with what is done inside; until it is done, no service starts. For a
-    stack that never came up that is `command` from the beginning: it would be taken for the one that was lost.
+    What is yielded takes the command that goes on with what is done inside, and "" when it is done: until then no
+    service starts. For a stack that never came up, `command` is it from the beginning: nobody is to take it, empty as
+    it is, for the one that was lost.
     """
     if _is_compose(directory):
         yield lambda _: None
         return
     is_new = not Layout.at(directory).record.exists()
     say("Starting broker and store.")
+    options = _as_it_was(directory, snapshot, say) if is_new else _options(snapshot)
     try:
-        stack = up(directory, replace(_as_it_was(directory, snapshot), restoring=command if is_new else ""))
+        stack = up(directory, replace(options, restoring=command if is_new else ""))
     except StartFailed as problem:
         raise failed(problem) from problem
     try:
         yield partial(note_restore, directory)
-        note_restore(directory, "")
     finally:
         if not stack.was_running:
             say("Stopping broker and store; that may take half a minute.")
             down(directory)
 
 
-def _as_it_was(directory: Path, snapshot: Snapshot) -> Options:
-    """Return how the servers are started: a stack that never came up gets the settings of the one that was lost."""
-    options = Options(services=(), projects=snapshot.projects or Options.projects)
-    if snapshot.settings is None or Layout.at(directory).record.exists():
-        return options
+def _options(snapshot: Snapshot) -> Options:
+    return Options(services=(), projects=snapshot.projects or Options.projects)
+
+
+def _as_it_was(directory: Path, snapshot: Snapshot, say: Callable[[str], None]) -> Options:
+    """Return how a new stack is started: with the settings of the one that was lost."""
+    if snapshot.settings is None:
+        return _options(snapshot)
+    for told in snapshot.settings.in_words():
+        say(f"Set as it was: {told}.")
     settings = laid_out(snapshot.settings, Layout.at(directory).root / "settings")
-    return replace(options, schemas=settings.schemas, told=settings.told)
+    return replace(_options(snapshot), schemas=settings.schemas, told=settings.told)
 
 
 def _is_compose(directory: Path) -> bool:

@@ -91,9 +91,9 @@ async def restore(
     stack: StackPlace,
     files: Blobs,
     tell: Tell = not_told,
-    begins: Callable[[str], None] = lambda _: None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Restored:
-    """Restore a snapshot into a stack that is empty; `begins` hears by which command it can be gone on with.
+    """Restore a snapshot into a stack that is empty; `note` hears by which command it goes on, and "" when it is whole.
 
     One that was interrupted goes on, with the snapshot that it began with. Raises CommandFailed, Damaged, Unavailable.
     """
@@ -108,11 +108,12 @@ async def restore(
             streams, objects = bool(order.streams), order.with_objects
             found = await checking.check(files, order.snapshot, tell, streams=streams, objects=objects)
             checking.refuse_damaged(found)
-        begins(order.command)
+        note(order.command)
         await stack.buckets["data"].put(MARKER, _mark(order))
     for one in order.streams:
         await Replay(files, stack.broker, stack.writer(one.stream), one, tell).run()
     put = await _put_all(entries, stack, files, tell)
+    note("")  # before the marker goes: without it, the command would find a stack that is not empty
     await stack.buckets["data"].delete(MARKER)
     messages = sum(one.messages for one in order.streams)
     return Restored(order.snapshot, messages, len(entries), put, went_on, time.monotonic() - began)

@@ -15,6 +15,7 @@ from labelstream_cli.backup.book import File, Snapshot
 from labelstream_cli.backup.segments import Damaged
 from labelstream_cli.running import CommandFailed
 from labelstream_local.secret_files import private_directory, write_private
+from labelstream_local.secrets_store import VERIFYING_KEY
 
 
 async def write(files: Blobs, folder: Path | None, recipient: str) -> File:
@@ -47,6 +48,12 @@ async def unpack(files: Blobs, snapshot: Snapshot, identity: Path, into: Path) -
     return await asyncio.to_thread(_unpack, sealed, identity, into)
 
 
+def signer_of(folder: Path | None) -> str | None:
+    """Return by what the secrets of a folder are known: they come and go with the signing key. None: there is none."""
+    path = folder / VERIFYING_KEY if folder else None
+    return sha256_hex(path.read_bytes().strip()) if path and path.is_file() else None
+
+
 def _read(folder: Path) -> dict[str, bytes]:
     if not folder.is_dir():
         raise CommandFailed(f"{folder} is no folder of secrets")
@@ -61,10 +68,11 @@ def _unpack(sealed: bytes, identity: Path, into: Path) -> list[str]:
     found: dict[str, bytes] = msgpack.unpackb(open_sealed(sealed, key))
     others = [name for name, data in found.items() if os.sep in name or _is_other(into / name, data)]
     if others:
-        raise CommandFailed(f"{into} holds another {', '.join(sorted(others))} already: name an empty folder")
+        raise CommandFailed(f"{into} holds another {', '.join(sorted(others))} already: move what is there away first")
     private_directory(into)
     for name, data in found.items():
-        write_private(into / name, data)
+        if not (into / name).exists():
+            write_private(into / name, data)
     return sorted(found)
 
 

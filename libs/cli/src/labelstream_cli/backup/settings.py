@@ -12,11 +12,13 @@ from pydantic import Field
 
 from labelstream.schemas import names
 from labelstream.values import Value, digest_of
+from labelstream_cli.running import CommandFailed
+from labelstream_cli.setting import FILES
 from labelstream_local.record import Record
 from labelstream_local.secret_files import private_directory, write_private
 
-_FILES = (".yaml", ".yml", ".json")  # what `labelstream up --set` takes for a file
-_KEPT_APART = "_FILE"  # ends the name of a variable that names a secret's file
+# How names of variables end that hold a secret, or (_FILE) name a file that may hold one: no backup has them in clear.
+_KEPT_APART = ("_FILE", "PASSWORD", "TOKEN", "SECRET", "KEY", "IDENTITY", "HEADERS")
 
 
 class StackSettings(Value):
@@ -36,14 +38,13 @@ def settings_of(record: Record) -> StackSettings | None:
     """Return the settings of a stack; None where they lie elsewhere."""
     if record.compose:
         return None
+    told = {
+        service: {name: value for name, value in variables.items() if not name.endswith(_KEPT_APART)}
+        for service, variables in record.told.items()
+    }
     named = [schema for schema in record.schemas.values() if schema not in names()]
-    named += [
-        value
-        for told in record.told.values()
-        for name, value in told.items()
-        if value.endswith(_FILES) and not name.endswith(_KEPT_APART)
-    ]
-    return StackSettings(schemas=record.schemas, told=record.told, files=_texts(named))
+    named += [value for variables in told.values() for value in variables.values() if value.endswith(FILES)]
+    return StackSettings(schemas=record.schemas, told=told, files=_texts(named))
 
 
 def laid_out(settings: StackSettings, folder: Path) -> StackSettings:
@@ -56,8 +57,11 @@ def laid_out(settings: StackSettings, folder: Path) -> StackSettings:
 
 
 def _texts(paths: Iterable[str]) -> dict[str, str]:
-    """Return what the files hold; one that is gone can't be told."""
-    return {path: Path(path).read_text() for path in paths if Path(path).is_file()}
+    """Return what the files hold; one that is gone can't be told. Raises CommandFailed."""
+    try:
+        return {path: Path(path).read_text() for path in paths if Path(path).is_file()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandFailed(f"a file that the stack's settings name can't be backed up: {error}") from error
 
 
 def _laid(name: str, text: str, folder: Path) -> str:

@@ -58,7 +58,7 @@ def notes(snapshot: Snapshot, gone: tuple[str, ...] = ()) -> list[str]:
             "and without its signing key no device takes another: keep them elsewhere, or use --with-secrets."
         )
     if snapshot.secrets_from is not None:
-        said.append(f"The secrets in it are those that {snapshot.secrets_from} sealed: --with-secrets seals today's.")
+        said.append(f"Its secrets are those that {snapshot.secrets_from} sealed, without what changed since.")
     said += [f"{stream} is not there any more: what was backed up of it before stays" for stream in gone]
     for stream in snapshot.streams:
         said += [f"{stream.stream}: retention removed offsets {one.first} to {one.last}" for one in stream.torn]
@@ -176,8 +176,6 @@ def show_restored(restored: Restored, console: Console) -> None:
     told = f"{restored.messages:,} messages and {restored.objects:,} objects ({decimal(restored.object_bytes)} put)"
     console.print(f"{restored.snapshot.name}: restored {told} {rate}.", style="green", highlight=False)
     console.print("Every message was read back and stands where it stood.", highlight=False)
-    for told in restored.snapshot.settings.in_words() if restored.snapshot.settings else ():
-        console.print(f"  set as it was: {told}", markup=False, highlight=False, soft_wrap=True)
 
 
 def restored_json(restored: Restored) -> dict[str, Any]:

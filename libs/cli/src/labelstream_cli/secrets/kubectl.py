@@ -53,7 +53,7 @@ def _files(source: Path, workload: str) -> tuple[Path, ...]:
     if missing:
         into = "" if source == DEFAULT_DIRECTORY else f" --into {shlex.quote(str(source))}"
         raise CommandFailed(f"{missing[0]} is missing: `labelstream secrets make{into}` makes it")
-    empty = [path for path in paths if not path.stat().st_size]
+    empty = [path for path in paths if not path.read_bytes().strip()]
     if empty:
         raise CommandFailed(f"{empty[0]} is empty: put back what it held, or remove it to have another one generated")
     return paths
