@@ -209,8 +209,11 @@ def _restore(  # noqa: PLR0913  typer makes an option of each
         Path | None,
         typer.Option(help="Take the secrets out of the backup: the file of the age private key that opens them."),
     ] = None,
-    new_secrets: Annotated[
-        bool, typer.Option("--new-secrets", help="The secrets are lost: go on with new ones. No old model will serve.")
+    other_secrets: Annotated[
+        bool,
+        typer.Option(
+            "--other-secrets", help="Go on with other secrets than the stack had; new ones where there are none."
+        ),
     ] = False,
     skip_check: Annotated[
         bool, typer.Option("--skip-check", help="Check each file when it is read, and not all of them before.")
@@ -234,9 +237,9 @@ def _restore(  # noqa: PLR0913  typer makes an option of each
     - `labelstream restore /mnt/backup --snapshot 2026-01-31T03-00-00.000Z --url rabbitmq-stream://operator:…@broker`
     """
     _only(only)
-    if (identity or new_secrets) and url:
+    if (identity or other_secrets) and url:
         raise typer.BadParameter(
-            "--identity and --new-secrets are for the stack in --dir: see `labelstream backup secrets`"
+            "--identity and --other-secrets are for the stack in --dir: see `labelstream backup secrets`"
         )
     wanted = _wanted(retention, (), ())
 
@@ -246,6 +249,8 @@ def _restore(  # noqa: PLR0913  typer makes an option of each
             begun = begun if begun in await book.names(files) else None
             chosen = await book.chosen(files, place, snapshot or begun)
         more = [word for one in retention or () for word in ("--retention", one)]
+        more += ["--identity", str(identity.resolve())] if identity else []
+        more += ["--other-secrets"] if other_secrets else []
         more += [] if url else ["--dir", str(directory.resolve())]
         return restoring.Order(
             absolute(place), chosen, _only(only), wanted, skip_check, newest=snapshot is None, more=tuple(more)
@@ -270,8 +275,8 @@ def _restore(  # noqa: PLR0913  typer makes an option of each
             folder = Layout.at(directory).secrets
             taken, sealed_by = run(_take_secrets(order, identity, folder)), order.snapshot.secrets_from
             say(f"{len(taken)} secrets are in {folder}, as {sealed_by or order.snapshot.name} sealed them.")
-        if not new_secrets:
-            refuse_other_secrets(directory, order.snapshot)
+        if not other_secrets:
+            refuse_other_secrets(directory, order.snapshot, unsealed=identity is not None)
         with servers_up(directory, order.snapshot, order.command, say) as note:
             _show_restored(run(restore_it(order, note)), as_json=as_json)
     else:

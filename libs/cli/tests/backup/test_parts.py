@@ -230,6 +230,9 @@ async def test_the_secrets_of_another_stack_are_not_taken_for_those_of_the_backu
         with pytest.raises(typer.Exit):
             refuse_other_secrets(tmp_path / directory, snapshot)
         assert why in capsys.readouterr().err
+    with pytest.raises(typer.Exit):
+        refuse_other_secrets(tmp_path / "others", snapshot, unsealed=True)
+    assert "have another signing key than the stack had later" in " ".join(capsys.readouterr().err.split())
 
 
 async def test_a_backup_without_secrets_says_so(old: World, files: FolderBlobs, tmp_path: Path) -> None:

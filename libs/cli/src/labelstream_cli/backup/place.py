@@ -93,21 +93,29 @@ def refuse_services(directory: Path) -> None:
         raise failed(f"{', '.join(running)} run here, and nothing may run: `labelstream down` stops everything")
 
 
-def refuse_other_secrets(directory: Path, snapshot: Snapshot) -> None:
-    """Exit with what to do when a stack would be restored with other secrets than it had."""
+def refuse_other_secrets(directory: Path, snapshot: Snapshot, *, unsealed: bool = False) -> None:
+    """Exit with what to do when a stack would be restored with other secrets than it had.
+
+    unsealed: they were just taken out of the backup.
+    """
     folder = Layout.at(directory).secrets
     there = signer_of(folder)
     if there is not None and snapshot.signer in (None, there):
         return
     if there is None and _is_compose(directory):
         return
+    if unsealed:
+        raise failed(
+            f"the secrets that {snapshot.secrets_from or snapshot.name} sealed have another signing key than the stack "
+            f"had later: put the later ones into {folder} in their place, or go on with these: --other-secrets"
+        )
     found = f"there are no secrets in {folder}" if there is None else f"the secrets in {folder} are of another stack"
     taken = f"`--identity KEY` takes them out of this backup, which holds them sealed to {snapshot.secrets_for}"
     copied = "this backup does not hold them: copy them from where you keep them"
     away = "" if there is None else "move those away; "
     raise failed(
         f"{found}. Without those that the stack had, its models can't be opened and no device takes another: "
-        f"{away}{taken if snapshot.secrets else copied}. If they are lost: --new-secrets"
+        f"{away}{taken if snapshot.secrets else copied}. If they are lost, go on with others: --other-secrets"
     )
 
 
