@@ -58,7 +58,9 @@ def test_down_and_up_work_after_the_supervisor_was_killed(directory: Path, event
     stack = up(directory, STORE_ONLY)
     os.kill(stack.record.pids["supervisord"], signal.SIGKILL)
     orphan = stack.record.pids["seaweedfs"]
-    assert [process.pid for process in processes_of(stack)] == [orphan]
+    eventually(
+        lambda: [process.pid for process in processes_of(stack)] == [orphan]
+    )  # a killed process goes in its time
     again = up(directory, STORE_ONLY)
     assert not again.was_running
     assert orphan not in {process.pid for process in processes_of(again)}
