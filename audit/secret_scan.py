@@ -48,7 +48,7 @@ def found_in(root: Path, files: list[str], baseline: dict[str, Any]) -> list[str
 def tracked(root: Path) -> list[str]:
     """Return the files that git keeps, and those that it would, but for the baseline: it is full of digests."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)  # noqa: S603
+    listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)  # noqa: S603  ours
     return sorted(
         name for name in listed.stdout.split("\0") if name and name != str(BASELINE) and (root / name).is_file()
     )
