@@ -165,6 +165,16 @@ async def test_the_messages_of_a_sub_batch_have_offsets_of_their_own(
     assert await broker.last_offset(stream) == found[-1].offset
 
 
+async def test_a_reader_that_is_closed_while_it_attaches_ends(broker: RabbitBroker, stream: str) -> None:
+    await broker.ensure_stream(stream)
+    for wait in range(200):  # at all moments of the ten milliseconds or so that it takes
+        reader = broker.reader(stream, "first")
+        await reader.read(wait_s=wait / 20_000)
+
+        async with asyncio.timeout(60):
+            await reader.close()
+
+
 async def test_large_messages_are_read_in_bounded_memory(broker: RabbitBroker, stream: str, reading: Any) -> None:
     await broker.ensure_stream(stream)
     await broker.publisher(stream, "writer").publish([(n, Message(b"%d" % n + bytes(300_000))) for n in range(1, 201)])

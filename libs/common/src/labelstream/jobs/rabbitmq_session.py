@@ -25,6 +25,7 @@ from aiormq.exceptions import ChannelAccessRefused, ConnectionInternalError
 from pamqp.exceptions import PAMQPException
 
 from labelstream.errors import Misconfigured, Unavailable
+from labelstream.service.cancels import heeding_cancels
 from labelstream.service.health import Health
 from labelstream.service.settings import BrokerSettings
 from labelstream.service.tls import BROKER_CA, perhaps_tls, trusting, why_not
@@ -228,16 +229,11 @@ def is_not_yet(cause: BaseException | None) -> bool:
 
 @asynccontextmanager
 async def translated(health: Health, settings: BrokerSettings) -> AsyncIterator[None]:
-    """Turn the errors of aio-pika into Unavailable or Misconfigured, and tell `health`.
-
-    Who was cancelled meanwhile stays cancelled: a channel that is closed in the middle of a call may fail in other
-    ways, and the waiting of Python 3.11 may even succeed.
-    """
+    """Turn the errors of aio-pika into Unavailable or Misconfigured, and tell `health`."""
     where = f"{settings.host}:{settings.amqp_port}"
-    task = asyncio.current_task()
-    before = task.cancelling() if task is not None else 0
     try:
-        yield
+        with heeding_cancels():
+            yield
     except ProbableAuthenticationError as error:
         raise Misconfigured(f"the broker at {where} refuses user {settings.username!r}: {error}") from error
     except ChannelAccessRefused as error:
@@ -245,11 +241,7 @@ async def translated(health: Health, settings: BrokerSettings) -> AsyncIterator[
     except ChannelPreconditionFailed as error:
         raise Misconfigured(f"a queue exists with other arguments; delete it when it is empty: {error}") from error
     except _LOST as error:
-        if task is not None and task.cancelling() > before:
-            raise asyncio.CancelledError from error
         reason = f"{where}: {type(error).__name__}: {error}"
         health.waiting(JOB_QUEUE, reason)
         raise Unavailable(JOB_QUEUE, reason) from error
-    if task is not None and task.cancelling() > before:
-        raise asyncio.CancelledError
     health.ready(JOB_QUEUE)

@@ -135,9 +135,8 @@ class Sending:
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:
-    """Cancel a task until it has ended: Python 3.11's `wait_for` loses a cancel that meets the end of its wait."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=1)
+    """Cancel a task and wait until it has ended."""
+    task.cancel()
+    await asyncio.wait({task})
     if not task.cancelled():
         task.exception()  # nobody else asks for it

@@ -20,6 +20,7 @@ from rstream.client import Client
 from rstream.constants import OffsetType
 
 from labelstream.errors import Misconfigured, Unavailable
+from labelstream.service.cancels import heeding_cancels
 from labelstream.service.settings import BrokerSettings
 from labelstream.service.tls import BROKER_CA, perhaps_tls, trusting, why_not
 from labelstream.streams.padding import padded_until
@@ -96,6 +97,11 @@ class Link(Client):  # type: ignore[misc]  # mypy does not look into rstream
             # It hung up, or kept still.
             hint = perhaps_tls(BROKER_CA, spoken=self._settings.tls_ca is not None)
             raise ConnectionError(f"{reason_of(error)}; {hint}") from error
+
+    async def sync_request(self, *args: Any, **options: Any) -> Any:
+        """Send a request and return its answer. Raises what rstream makes of a refusal."""
+        with heeding_cancels():
+            return await super().sync_request(*args, **options)
 
     @property
     def advertised(self) -> tuple[str, int]:
@@ -255,7 +261,8 @@ class Links:
     async def _open(self, host: str, port: int) -> Link:
         link = Link(self._settings, host, port, self._tls, self._name)
         try:
-            await link.open_as()
+            with heeding_cancels():
+                await link.open_as()
         except BaseException as error:
             await link.stop()
             if (reason := why_not(error, f"the broker at {host}:{port}", BROKER_CA)) is not None:

@@ -50,7 +50,8 @@ class Desk:
     async def newer_within(self, seconds: float) -> bool:
         """Wait; say whether a newer order came meanwhile."""
         try:
-            await asyncio.wait_for(self._filled.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._filled.wait()
         except TimeoutError:
             return False
         return True
