@@ -78,16 +78,19 @@ class OpenVinoNetwork:
         self.bytes_in = compiled.inputs[0].element_type.to_string() == "u8"
 
     @classmethod
-    def several(cls, packed: Path, loops: int, threads: int, precision: str) -> list[OpenVinoNetwork]:
-        """Open an archive of model.xml and model.bin."""
+    def several(cls, graph: Path, loops: int, threads: int, precision: str) -> list[OpenVinoNetwork]:
+        """Open an ONNX file, or an archive of model.xml and model.bin."""
         import openvino  # noqa: PLC0415  # only who runs OpenVINO needs it
 
-        with tarfile.open(packed) as archive:
-            parts = {each.name: archive.extractfile(each) for each in archive}
-            read = {name: file.read() for name, file in parts.items() if file is not None}
         core = openvino.Core()
-        weights = openvino.Tensor(np.frombuffer(read["model.bin"], np.uint8))
-        model = core.read_model(read["model.xml"], weights)
+        if graph.suffix == ".onnx":
+            model = core.read_model(graph)
+        else:
+            with tarfile.open(graph) as archive:
+                parts = {each.name: archive.extractfile(each) for each in archive}
+                read = {name: file.read() for name, file in parts.items() if file is not None}
+            weights = openvino.Tensor(np.frombuffer(read["model.bin"], np.uint8))
+            model = core.read_model(read["model.xml"], weights)
         model.reshape([1, *[each.get_length() for each in list(model.inputs[0].partial_shape)[1:]]])
         told = {"INFERENCE_NUM_THREADS": str(loops * threads), "NUM_STREAMS": str(loops)}
         compiled = core.compile_model(model, "CPU", told | {"INFERENCE_PRECISION_HINT": precision})
@@ -171,6 +174,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True, help="a folder of JPEGs")
     parser.add_argument("--loops", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1, help="of one run of the network")
+    parser.add_argument("--runtime", choices=["onnxruntime", "openvino"], default="onnxruntime")
     parser.add_argument("--precision", default="f32", help="OpenVINO's hint: f32 or bf16")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--warm-up", type=float, default=2)
@@ -178,7 +182,7 @@ def main() -> None:
     files = [path.read_bytes() for path in sorted(told.images.glob("*.jpg"))]
     if not files:
         sys.exit(f"{told.images} holds no *.jpg")
-    if told.graph.suffix == ".onnx":
+    if told.runtime == "onnxruntime":
         networks: list[Network] = [OnnxNetwork(told.graph, told.threads) for _ in range(told.loops)]
     else:
         networks = list(OpenVinoNetwork.several(told.graph, told.loops, told.threads, told.precision))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.serving.model import FLOAT, ROOT, Prepared
@@ -13,11 +13,10 @@ from benchmarks.serving.server import Start
 
 CORES = os.cpu_count() or 1
 PEERS_PYTHON = ROOT / ".venv" / "peers" / "bin" / "python"
-OURS_FLOAT, OURS_FP32, OURS_FASTEST = "ours, the same file", "ours, fp32 of its choice", "ours, fastest proved"
+OURS_FLOAT, OURS_THERE = "ours, the same file", "ours, the same file in onnxruntime"
+OURS_FP32, OURS_FASTEST = "ours, fp32 of its choice", "ours, fastest proved"
 PEERS = ("LitServe", "mosec", "BentoML", "ultralytics + FastAPI")
-CEILING = "ceiling, the same file"
-FULL = "openvino-fp32-u8"  # of full precision, what is fastest on a CPU
-CEILING_FP32 = f"ceiling, {FULL}"
+CEILING, CEILING_THERE = "ceiling, the same file", "ceiling, the same file in onnxruntime"
 # Nothing calls home, nothing is looked up.
 QUIET = {
     "BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1", "YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "0",
@@ -33,12 +32,14 @@ class Loop:
     graph: Path
     loops: int
     threads: int
+    runtime: str = "openvino"
     precision: str = "f32"
 
     def argv(self, images: Path, seconds: float, warm_up_s: float) -> tuple[str, ...]:
         """Return its command."""
         told = {"graph": self.graph, "images": images, "loops": self.loops, "threads": self.threads}
-        told |= {"precision": self.precision, "seconds": seconds, "warm-up": warm_up_s}
+        told |= {"runtime": self.runtime, "precision": self.precision}
+        told |= {"seconds": seconds, "warm-up": warm_up_s}
         return (sys.executable, "-m", "benchmarks.serving.bare", *(f"--{name}={value}" for name, value in told.items()))
 
 
@@ -53,26 +54,27 @@ class Contestant:
 
 def contestants(prepared: Prepared, concurrencies: tuple[int, ...], folder: Path) -> list[Contestant]:
     """Return everybody, in the order of the table."""
-    middle = tuple(each for each in concurrencies if each == 8) or concurrencies[-1:]
+    there = {"LABELSTREAM_INFERENCE__RUNTIMES": '["onnxruntime"]'}
     every = [
         Contestant(OURS_FLOAT, ours(prepared, (FLOAT,)), concurrencies),
-        Contestant(OURS_FP32, ours(prepared, fp32_of(prepared)), concurrencies),
+        Contestant(OURS_THERE, ours(prepared, (FLOAT,), there), concurrencies),
         Contestant(OURS_FASTEST, ours(prepared, ()), concurrencies),
         *(Contestant(name, start, concurrencies) for name, start in _peers(prepared, folder).items()),
     ]
-    several = Loop(prepared.graph, CORES, 1)
-    alone = Loop(prepared.graph, 1, CORES)
-    loops = {each: alone if each == 1 else several for each in concurrencies if each in (1, 8)} or {
-        concurrencies[-1]: several
-    }
-    every.append(Contestant(CEILING, loops, tuple(loops)))
-    if FULL in prepared.formats:
-        every.append(Contestant(CEILING_FP32, dict.fromkeys(middle, Loop(prepared.artifact(FULL), CORES, 1)), middle))
+    few = tuple(each for each in concurrencies if each in (1, 8)) or concurrencies[-1:]
+    every.append(_ceiling(CEILING, Loop(prepared.graph, CORES, 1), few))
+    every.append(_ceiling(CEILING_THERE, Loop(prepared.graph, CORES, 1, "onnxruntime"), few))
     quick = next((name for name in prepared.formats if name.startswith(("openvino-bf16", "openvino-int8"))), None)
     if quick:
-        loop = Loop(prepared.artifact(quick), CORES, 1, "bf16" if "bf16" in quick else "f32")
-        every.append(Contestant(f"ceiling, {quick}", dict.fromkeys(middle, loop), middle))
+        loop = Loop(prepared.artifact(quick), CORES, 1, precision="bf16" if "bf16" in quick else "f32")
+        every.append(_ceiling(f"ceiling, {quick}", loop, few[-1:]))
     return every
+
+
+def _ceiling(name: str, loop: Loop, concurrencies: tuple[int, ...]) -> Contestant:
+    """A loop for each core; one whose runs take them all where one request at a time is asked."""
+    alone = replace(loop, loops=1, threads=CORES)
+    return Contestant(name, {each: alone if each == 1 else loop for each in concurrencies}, concurrencies)
 
 
 def fp32_of(prepared: Prepared) -> tuple[str, ...]:
@@ -80,15 +82,15 @@ def fp32_of(prepared: Prepared) -> tuple[str, ...]:
     return tuple(name for name in prepared.formats if "-fp32" in name)
 
 
-def ours(prepared: Prepared, artifacts: tuple[str, ...]) -> Start:
-    """Serve the bundle without a network, as a device does; of these artifacts only, or of all."""
+def ours(prepared: Prepared, artifacts: tuple[str, ...], more: Mapping[str, str] | None = None) -> Start:
+    """Serve the bundle without a network, as a device does; of these artifacts only, or of all. `more`: settings."""
     argv = (
         sys.executable, "-m", "inference", "--bundle", str(prepared.pulled), "--identity", str(prepared.identity),
         "--trusted-key", str(prepared.trusted_key), "--port", "{port}", "--access", "open",
     )  # fmt: skip
     names = ", ".join(f'"{name}"' for name in artifacts)
     told = {"LABELSTREAM_INFERENCE__ARTIFACTS": f"[{names}]"} if artifacts else {}
-    return Start(argv, {"LABELSTREAM_LOG_LEVEL": "warning", **told}, "/v1/predict")
+    return Start(argv, {"LABELSTREAM_LOG_LEVEL": "warning", **told, **(more or {})}, "/v1/predict")
 
 
 def _peers(prepared: Prepared, folder: Path) -> dict[str, Start]:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from rich.table import Table
 
 from benchmarks.pairs import Spread
-from benchmarks.serving.contestants import CEILING, CEILING_FP32, OURS_FASTEST, OURS_FLOAT, OURS_FP32, PEERS
+from benchmarks.serving.contestants import CEILING, CEILING_THERE, OURS_FASTEST, OURS_FLOAT, OURS_THERE, PEERS
 from benchmarks.serving.rounds import Measured
 from benchmarks.sheets import sheet
 
@@ -67,11 +67,11 @@ def verdicts(measured: Sequence[Measured]) -> list[Verdict]:
     cells, every = _by_place(measured), sorted({each.concurrency for each in measured})
     found = [
         _against(cells, "same file: rate / ceiling's", OURS_FLOAT, [CEILING], 8, NEAR_CEILING),
-        _against(cells, "fp32 of its choice: rate / ceiling's", OURS_FP32, [CEILING_FP32], 8, NEAR_CEILING),
+        _against(cells, "in onnxruntime: rate / ceiling's", OURS_THERE, [CEILING_THERE], 8, NEAR_CEILING),
         *(_against(cells, "same file: rate / best peer's", OURS_FLOAT, PEERS, each, 1.0) for each in every),
         *(_against(cells, "same file: p99 / best peer's", OURS_FLOAT, PEERS, each, None) for each in every),
-        *(_against(cells, "fp32 of its choice: rate / best peer's", OURS_FP32, PEERS, each, 1.0) for each in every),
-        *(_against(cells, "fp32 of its choice: p99 / best peer's", OURS_FP32, PEERS, each, None) for each in every),
+        *(_against(cells, "in onnxruntime: rate / best peer's", OURS_THERE, PEERS, each, 1.0) for each in every),
+        *(_against(cells, "in onnxruntime: p99 / best peer's", OURS_THERE, PEERS, each, None) for each in every),
         *(_against(cells, "fastest proved: rate / best peer's", OURS_FASTEST, PEERS, each, FASTER) for each in every),
     ]
     return [each for each in found if each is not None]

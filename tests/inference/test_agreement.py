@@ -16,6 +16,7 @@ import openvino
 import pytest
 
 from inference.answering.images import decode
+from inference.engine.backends import RuntimeName
 from inference.engine.choosing import Engines
 from inference.engine.contract import Engine
 from inference.engine.detecting import detect
@@ -31,6 +32,7 @@ SIDE, CELLS_SIDE = 128, 192
 THRESHOLDS = Thresholds(confidence=0.1, iou=0.45, max_detections=300)
 SIZES = [(128, 128), (97, 211), (640, 480), (333, 77), (1280, 719), (31, 45), (500, 3), (129, 127)]  # width, height
 MAX_PX, MAX_SCORE = 1.0, 0.01
+WAYS = [("onnx", "onnxruntime"), ("onnx", "openvino"), ("openvino", "openvino")]  # the file's family, what runs it
 
 
 def run(program: str, *arguments: object) -> None:
@@ -62,8 +64,8 @@ def cells(tmp_path_factory) -> Path:
     return folder
 
 
-def opened(family: str, graph: Path, side: int) -> Engine:
-    """Open an ONNX graph of three classes in onnxruntime, or in OpenVINO."""
+def opened(family: str, runtime: RuntimeName, graph: Path, side: int) -> Engine:
+    """Open an ONNX graph of three classes in a runtime, as it is or as OpenVINO's files."""
     content = graph.read_bytes()
     if family == "openvino":
         content = packed(content, graph.parent)
@@ -83,7 +85,7 @@ def opened(family: str, graph: Path, side: int) -> Engine:
         class_schema=ClassSchema(name="c", classes=("a", "b", "c")), validation=metrics, test=metrics, versions={},
         recipient="age1", artifacts=(facts,), golden=sealed.model_copy(update={"file": "golden.age"}),
     )  # fmt: skip
-    return Engines(threads=2).open_fastest(manifest, lambda _: content)
+    return Engines(threads=2, runtimes=(runtime,)).open_fastest(manifest, lambda _: content)
 
 
 def packed(graph: bytes, folder: Path) -> bytes:
@@ -124,17 +126,19 @@ def agree(name: str, theirs, ours: Found) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("alone", [False, True], ids=["one of many", "alone"])
-@pytest.mark.parametrize("family", ["onnx", "openvino"])
-def test_boxes_and_scores_agree_with_ultralytics_on_every_size(drawn: Path, family: str, alone: bool) -> None:
-    engine = opened(family, drawn / "model.onnx", SIDE)
+@pytest.mark.parametrize(("family", "runtime"), WAYS)
+def test_boxes_and_scores_agree_with_ultralytics_on_every_size(
+    drawn: Path, family: str, runtime: RuntimeName, alone: bool
+) -> None:
+    engine = opened(family, runtime, drawn / "model.onnx", SIDE)
     assert compared(engine, sorted(drawn.glob("*.png")), drawn, alone=alone) >= 20
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # a detector learns first
-@pytest.mark.parametrize("family", ["onnx", "openvino"])
-def test_boxes_and_scores_agree_with_ultralytics_on_photographs(cells: Path, family: str) -> None:
+@pytest.mark.parametrize(("family", "runtime"), WAYS)
+def test_boxes_and_scores_agree_with_ultralytics_on_photographs(cells: Path, family: str, runtime: RuntimeName) -> None:
     names = (BCCD / "splits" / "test.txt").read_text().split()
-    engine = opened(family, cells / "model.onnx", CELLS_SIDE)
+    engine = opened(family, runtime, cells / "model.onnx", CELLS_SIDE)
     boxes = compared(engine, [BCCD / "JPEGImages" / f"{name}.jpg" for name in names], cells, alone=False)
     assert boxes >= 5 * len(names), f"only {boxes} boxes were compared"

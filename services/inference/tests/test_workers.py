@@ -142,6 +142,22 @@ async def test_work_that_would_wait_for_too_long_is_refused_at_once() -> None:
         assert refused.value.retry_after_s >= 1
 
 
+async def test_work_that_was_held_up_once_does_not_have_those_behind_it_refused() -> None:
+    workers, go = Workers(threads=1, queue_size=99), threading.Event()
+    try:
+        await workers.run(lambda _: time.sleep(1))  # where a few hundredths are usual
+        asked = [asyncio.create_task(workers.run(lambda _: go.wait())) for _ in range(80)]
+        await asyncio.sleep(0)
+        last = asyncio.create_task(workers.run(lambda _: "in time", deadline=time.monotonic() + 10))
+        await asyncio.sleep(0)
+        go.set()
+        assert await last == "in time"
+        await asyncio.gather(*asked)
+    finally:
+        go.set()
+        workers.close()
+
+
 async def test_a_client_that_has_left_frees_its_place() -> None:
     async with Held(queue_size=1) as held:
         gone = asyncio.Event()

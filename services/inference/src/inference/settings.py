@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 
+from inference.engine.backends import RuntimeName
 from inference.engine.tiling import LEAST_SIDE, MOST_OVERLAP
 from labelstream.service.settings import ServiceSettings, Settings
 
@@ -53,6 +54,7 @@ class InferenceGroup(Settings):
         "auto", description="auto: a GPU where there is one that a runtime uses, and the cores"
     )
     artifacts: tuple[str, ...] = Field((), description="JSON list: use only these of a bundle, such as onnx-fp32")
+    runtimes: tuple[RuntimeName, ...] = Field((), description="JSON list: use only these, such as onnxruntime")
     max_batch: int = Field(16, ge=1, le=256, description="images that a GPU takes at once, at most")
     spread: bool = Field(True, description="an image alone in work gets every core; the network is opened twice for it")
 

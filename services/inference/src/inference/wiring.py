@@ -115,5 +115,12 @@ def build_loader(group: InferenceGroup) -> Loader:
         raise Misconfigured(f"the device's identity (LABELSTREAM_INFERENCE__DEVICE_IDENTITY): {error}") from error
     for path in group.trusted_keys:
         load_public_key(path)
-    engines = Engines(group.device, group.artifacts, group.max_batch, group.threads, spread=group.spread)
+    engines = Engines(
+        group.device,
+        group.artifacts,
+        group.max_batch,
+        group.threads,
+        spread=group.spread,
+        runtimes=group.runtimes,
+    )
     return Loader(group.trusted_keys, identity, engines, decode)

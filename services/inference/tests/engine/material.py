@@ -174,9 +174,28 @@ class Stage:
         self.most_open = max(self.most_open, len(now_open))
         return network
 
-    def everywhere(self) -> Backends:
-        """These networks behind every family."""
-        return Backends(Machine(), dict.fromkeys(("onnx", "openvino", "tensorrt"), self))
+    def everywhere(self, **foreign: Stage) -> Backends:
+        """These networks behind every family's own runtime; graphs of ONNX in OpenVINO only as in `foreign`."""
+        openvino = foreign.get("openvino") or Stage({}, dict.fromkeys(self.networks, "no foreign graphs"))
+        return Backends(Machine(), {"onnxruntime": self, "openvino": _Both(self, openvino), "tensorrt": self})
+
+
+@dataclass
+class _Both:
+    """OpenVINO with networks made for it, and others for the graphs of ONNX that it reads."""
+
+    own: Stage
+    foreign: Stage
+    faults: tuple[type[Exception], ...] = (RuntimeError,)
+
+    def lacking(self, facts) -> str | None:
+        return self._of(facts).lacking(facts)
+
+    def open(self, facts, side, content):
+        return self._of(facts).open(facts, side, content)
+
+    def _of(self, facts) -> Stage:
+        return self.own if facts.format == "openvino" else self.foreign
 
 
 class HeldNetwork:

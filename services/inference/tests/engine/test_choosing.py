@@ -21,9 +21,9 @@ def stage() -> Stage:
     return Stage({name: Rehearsed(each) for name, each in seconds.items()})
 
 
-def opened(stage: Stage, *names: str, prove=None, **changes):
-    """Open the fastest of these artifacts."""
-    engines = Engines(backends=stage.everywhere(), **changes)
+def opened(stage: Stage, *names: str, prove=None, foreign: Stage | None = None, **changes):
+    """Open the fastest of these artifacts; `foreign`: graphs of ONNX in OpenVINO."""
+    engines = Engines(backends=stage.everywhere(**{"openvino": foreign} if foreign else {}), **changes)
     return engines.open_fastest(manifest(*(artifact(name) for name in names or NAMES)), lambda _: b"", prove)
 
 
@@ -42,7 +42,11 @@ def test_it_keeps_why_it_serves(stage: Stage) -> None:
         ("openvino-int8", 1200.0),
         ("onnx-fp32", None),
     ]
-    assert [row.refused for row in rows] == [None, None, "the package onnxruntime is not installed here"]
+    assert [row.refused for row in rows] == [
+        None,
+        None,
+        "no foreign graphs; the package onnxruntime is not installed here",
+    ]
 
 
 def test_the_choice_is_logged_once_with_everything_that_was_tried(stage: Stage) -> None:
@@ -90,6 +94,52 @@ def test_what_does_not_load_leaves_the_others_to_serve(stage: Stage) -> None:
     assert engine.tried[-1].refused == "it is broken"
 
 
+def in_openvino(seconds: float, **lacks: str) -> Stage:
+    return Stage({"onnx-fp32": Rehearsed(seconds, backend="a double of OpenVINO")}, lacks)
+
+
+@pytest.mark.parametrize(("seconds", "runtime"), [(1.0, "openvino"), (1.2, "onnxruntime")], ids=["faster", "slower"])
+def test_a_graph_of_onnx_is_run_by_whatever_runs_it_faster(stage: Stage, seconds: float, runtime: str) -> None:
+    engine = opened(stage, "onnx-fp32", foreign=in_openvino(seconds))
+    assert {row.runtime: row.ms for row in engine.tried} == {"openvino": seconds * 1000, "onnxruntime": 1100.0}
+    assert engine.tried[0].runtime == runtime
+    assert engine.backend == ("a double of OpenVINO" if runtime == "openvino" else "a double")
+
+
+def test_what_was_made_for_openvino_stands_for_the_same_precision_in_onnx(stage: Stage) -> None:
+    foreign = in_openvino(0.1)
+    assert opened(stage, foreign=foreign).artifact == "openvino-fp32"
+    assert foreign.opened == []
+    engine = opened(stage, "openvino-int8", "onnx-fp32", foreign=foreign)
+    assert (engine.artifact, engine.tried[0].runtime) == ("onnx-fp32", "openvino")
+
+
+def test_where_one_runtime_gives_other_answers_the_next_one_serves(stage: Stage) -> None:
+    def prove(engine, facts) -> None:
+        if engine.backend == "a double of OpenVINO":
+            raise Rejected("model.golden_differs", f"{facts.name}: no box", "Compare.")
+
+    engine = opened(stage, "onnx-fp32", foreign=in_openvino(0.1), prove=prove)
+    assert engine.backend == "a double"
+    assert [(row.runtime, row.refused) for row in engine.tried] == [
+        ("onnxruntime", None),
+        ("openvino", "onnx-fp32: no box"),
+    ]
+
+
+def test_a_setting_keeps_to_a_runtime(stage: Stage) -> None:
+    backends = stage.everywhere(openvino=in_openvino(0.1))
+    backends.names = ("onnxruntime",)
+    (row, left_out) = (
+        Engines(backends=backends)
+        .open_fastest(manifest(artifact("onnx-fp32"), artifact("openvino-int8")), lambda _: b"")
+        .tried
+    )
+    assert (row.artifact, row.runtime) == ("onnx-fp32", "onnxruntime")
+    assert (left_out.artifact, left_out.runtime) == ("openvino-int8", None)
+    assert left_out.refused == "the setting RUNTIMES names only onnxruntime"
+
+
 def test_the_only_error_there_was_is_told_as_it_is(stage: Stage) -> None:
     stage.networks["onnx-fp32"] = Rejected("model.unloadable", "it is broken", "Export again.")
     with pytest.raises(Rejected) as refusal:
@@ -102,7 +152,11 @@ def test_where_nothing_runs_the_refusal_names_each_with_its_reason(stage: Stage)
     with pytest.raises(Rejected) as refusal:
         opened(stage, "openvino-int8", "onnx-fp32", "rknn-int8-rk3588")
     assert refusal.value.rule == "model.no_artifact_for_us"
-    for said in ("openvino-int8: no OpenVINO", "onnx-fp32: no onnxruntime", "nothing here runs rknn"):
+    for said in (
+        "openvino-int8: no OpenVINO",
+        "onnx-fp32: no foreign graphs; no onnxruntime",
+        "nothing here runs rknn",
+    ):
         assert said in refusal.value.reason
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from inference.engine.adapters.onnx import Onnx
 from inference.engine.adapters.openvino import OpenVino
+from inference.engine.backends import RuntimeName
 from inference.engine.choosing import Engines
 from inference.engine.detecting import detect
 from inference.engine.machine import Machine
@@ -35,29 +36,33 @@ def cells_of(found) -> set[tuple[int, int, int]]:
     return {(int(c), round(float(b[0])), round(float(b[1]))) for c, b in zip(found.classes, found.boxes, strict=True)}
 
 
-def opened(family: str, tmp_path, *, threads: int = 2, spread: bool = True, **kind):
+WAYS = [("onnx", "onnxruntime"), ("onnx", "openvino"), ("openvino", "openvino")]  # the file's family, what runs it
+
+
+def opened(family: str, runtime: RuntimeName, tmp_path, *, threads: int = 2, spread: bool = True, **kind):
     """An engine of the cell detector in a runtime."""
     name = f"{family}-fp32" + ("-u8" if kind.get("u8") else "")
     facts = artifact(name, batch=kind.get("batch"), output=kind.get("output", "raw-yolo"))
     graph = cells_graph(**kind)
     content = packed(graph, tmp_path) if family == "openvino" else graph
-    return Engines(threads=threads, spread=spread).open_fastest(manifest(facts), lambda _: content)
+    engines = Engines(threads=threads, spread=spread, runtimes=(runtime,))
+    return engines.open_fastest(manifest(facts), lambda _: content)
 
 
-@pytest.mark.parametrize("family", ["onnx", "openvino"])
+@pytest.mark.parametrize(("family", "runtime"), WAYS)
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @pytest.mark.parametrize("alone", [False, True], ids=["one of many", "alone"])
-def test_every_kind_of_graph_finds_the_cells(family: str, kind, alone: bool, tmp_path) -> None:
-    engine = opened(family, tmp_path, **kind)
+def test_every_kind_of_graph_finds_the_cells(family: str, runtime: RuntimeName, kind, alone: bool, tmp_path) -> None:
+    engine = opened(family, runtime, tmp_path, **kind)
     found = detect(engine, with_cells((2, 3, "red"), (5, 6, "blue")), THRESHOLDS, alone=alone).found
     assert cells_of(found) == EXPECTED
     assert found.scores.tolist() == pytest.approx([1, 1], abs=1e-5)
     engine.close()
 
 
-@pytest.mark.parametrize("family", ["onnx", "openvino"])
-def test_threads_that_ask_together_get_their_own_answers(family: str, tmp_path) -> None:
-    engine = opened(family, tmp_path)
+@pytest.mark.parametrize(("family", "runtime"), WAYS)
+def test_threads_that_ask_together_get_their_own_answers(family: str, runtime: RuntimeName, tmp_path) -> None:
+    engine = opened(family, runtime, tmp_path)
     places = [(row, column) for row in range(8) for column in range(8)]
 
     def ask(place: tuple[int, int]) -> np.ndarray:
@@ -69,9 +74,11 @@ def test_threads_that_ask_together_get_their_own_answers(family: str, tmp_path) 
         assert int(raw[4].argmax()) == row * 8 + column
 
 
-@pytest.mark.parametrize("family", ["onnx", "openvino"])
-def test_without_a_second_network_a_run_that_is_alone_answers_as_well(family: str, tmp_path) -> None:
-    engine = opened(family, tmp_path, spread=False)
+@pytest.mark.parametrize(("family", "runtime"), WAYS)
+def test_without_a_second_network_a_run_that_is_alone_answers_as_well(
+    family: str, runtime: RuntimeName, tmp_path
+) -> None:
+    engine = opened(family, runtime, tmp_path, spread=False)
     assert cells_of(detect(engine, with_cells((2, 3, "red"), (5, 6, "blue")), THRESHOLDS, alone=True).found) == EXPECTED
 
 
@@ -99,9 +106,17 @@ def test_what_is_no_network_is_unloadable(family: str, content: bytes | str, tmp
     assert refusal.value.rule == "model.unloadable"
 
 
+def test_graphs_of_onnx_that_openvino_may_compute_otherwise_are_left_to_onnxruntime() -> None:
+    lacking = OpenVino(Machine()).lacking
+    assert lacking(artifact("onnx-fp32")) is None
+    assert "in fp32 only" in (lacking(artifact("onnx-int8")) or "")
+    assert "suppress" in (lacking(artifact("onnx-fp32-nms-b1", output="boxes-score-class")) or "")
+
+
 def test_a_setting_of_cuda_leaves_the_cores_alone() -> None:
     machine = Machine(cpu=False)
-    assert "DEVICE is cuda" in (OpenVino(machine).lacking(artifact("openvino-fp32")) or "")
+    for name in ("openvino-fp32", "onnx-fp32"):
+        assert "DEVICE is cuda" in (OpenVino(machine).lacking(artifact(name)) or "")
     assert "CUDA" in (Onnx(machine).lacking(artifact("onnx-fp32")) or "")
 
 

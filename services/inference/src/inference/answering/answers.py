@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
@@ -143,9 +144,10 @@ class RevertedAnswer(Answer):
 
 
 class TriedAnswer(Answer):
-    """What became of one artifact of the model's bundle on this machine."""
+    """What became of one artifact of the model's bundle in one runtime of this machine."""
 
     artifact: str
+    runtime: str | None = Field(None, description="null: the artifact was left out before one was chosen")
     ms: float | None = Field(
         None, description="for one image while all cores are busy with others; null: it was not run"
     )
@@ -209,7 +211,7 @@ def describe(models: Models, model: ServingModel) -> ModelAnswer:
         image_size=manifest.image_size,
         thresholds=manifest.thresholds,
         test=manifest.test.model_dump(mode="json"),
-        tried=[TriedAnswer(artifact=row.artifact, ms=row.ms, refused=row.refused) for row in model.engine.tried],
+        tried=[TriedAnswer(**asdict(row)) for row in model.engine.tried],
         on_probation=models.before(manifest.project) is not None,
         reverted=reverted
         and RevertedAnswer(promotion=reverted.number, model=reverted.model, rule=reverted.rule, reason=reverted.reason),

@@ -21,6 +21,7 @@ MOST_RETRY_AFTER_S = 60  # one slow client may make the mean much longer than th
 PATIENT_TURN = 4  # every so many turns at the latest belong to patient work
 _FIRST_GUESS_S = 0.05  # of what a piece of work takes, before one has been measured
 _NEWEST_COUNTS = 0.1  # of the mean
+_MOST = 2.0  # means: work that took longer counts as that much. One that was held up says little of the next ones
 
 
 class Busy(Unavailable):
@@ -212,7 +213,7 @@ class Workers:
         took = time.perf_counter() - begun
         with self._lock:
             self._in_work -= 1
-            self._mean_s += _NEWEST_COUNTS * (took - self._mean_s)
+            self._mean_s += _NEWEST_COUNTS * (min(took, _MOST * self._mean_s) - self._mean_s)
 
 
 def _let_go(error: BaseException | None) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
 
 from inference.engine.adapters.contract import Backend
 from inference.engine.machine import Machine
@@ -29,34 +31,58 @@ def _tensorrt(machine: Machine) -> Backend:
     return TensorRt(machine)
 
 
-RUNTIMES: Mapping[str, tuple[str, Callable[[Machine], Backend]]] = {
-    "onnx": ("onnxruntime", _onnx),
-    "openvino": ("openvino", _openvino),
-    "tensorrt": ("tensorrt", _tensorrt),
-}
+@dataclass(frozen=True)
+class Runtime:
+    """What runs networks, and the families of artifacts that it reads."""
+
+    package: str
+    families: tuple[str, ...]
+    load: Callable[[Machine], Backend]
+
+
+RuntimeName = Literal["openvino", "onnxruntime", "tensorrt"]
+# The likely fastest come first.
+RUNTIMES: Mapping[RuntimeName, Runtime] = MappingProxyType(
+    {
+        "tensorrt": Runtime("tensorrt", ("tensorrt",), _tensorrt),
+        "openvino": Runtime("openvino", ("openvino", "onnx"), _openvino),
+        "onnxruntime": Runtime("onnxruntime", ("onnx",), _onnx),
+    }
+)
 
 
 @dataclass
 class Backends:
-    """One backend for each family of artifacts."""
+    """The backends of this machine, by the name of their runtime."""
 
     machine: Machine
-    loaded: dict[str, Backend] = field(default_factory=dict)
+    loaded: dict[RuntimeName, Backend] = field(default_factory=dict)
+    names: Sequence[RuntimeName] = ()  # use only these; none: all
 
     def lacking(self, artifact: ArtifactFacts) -> str | None:
-        """Say why an artifact can't be run here; None when nothing stands against it."""
-        if artifact.format in self.loaded:
-            return self.loaded[artifact.format].lacking(artifact)
-        if artifact.format not in RUNTIMES:
-            return f"nothing here runs {artifact.format}"
-        package, _ = RUNTIMES[artifact.format]
-        if importlib.util.find_spec(package) is None:
-            return f"the package {package} is not installed here"
-        return self.of(artifact).lacking(artifact)
+        """Say why nothing here runs an artifact; None when something does."""
+        reasons = [self._lacking(name, artifact) for name in _readers(artifact)]
+        if None in reasons:
+            return None
+        return "; ".join(filter(None, reasons)) or f"nothing here runs {artifact.format}"
 
-    def of(self, artifact: ArtifactFacts) -> Backend:
-        """Return the backend of an artifact that is not lacking anything."""
-        if artifact.format not in self.loaded:
-            _, load = RUNTIMES[artifact.format]
-            self.loaded[artifact.format] = load(self.machine)
-        return self.loaded[artifact.format]
+    def of(self, artifact: ArtifactFacts) -> dict[RuntimeName, Backend]:
+        """Return what may run an artifact here, the likely fastest first."""
+        return {name: self._of(name) for name in _readers(artifact) if self._lacking(name, artifact) is None}
+
+    def _lacking(self, name: RuntimeName, artifact: ArtifactFacts) -> str | None:
+        if self.names and name not in self.names:
+            return f"the setting RUNTIMES names only {', '.join(self.names)}"
+        package = RUNTIMES[name].package
+        if name not in self.loaded and importlib.util.find_spec(package) is None:
+            return f"the package {package} is not installed here"
+        return self._of(name).lacking(artifact)
+
+    def _of(self, name: RuntimeName) -> Backend:
+        if name not in self.loaded:
+            self.loaded[name] = RUNTIMES[name].load(self.machine)
+        return self.loaded[name]
+
+
+def _readers(artifact: ArtifactFacts) -> list[RuntimeName]:
+    return [name for name, runtime in RUNTIMES.items() if artifact.format in runtime.families]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from operator import itemgetter
 
 import structlog
 
-from inference.engine.backends import Backends
+from inference.engine.adapters.contract import Backend
+from inference.engine.backends import Backends, RuntimeName
 from inference.engine.candidates import candidates
 from inference.engine.contract import Engine, Tried
 from inference.engine.detector import Detector
@@ -33,15 +35,17 @@ class Engines:
         threads: int | None = None,
         *,
         spread: bool = True,
+        runtimes: Sequence[RuntimeName] = (),
         backends: Backends | None = None,
     ) -> None:
-        """Use `device`, and of each bundle only the `artifacts` named (none: all).
+        """Use `device`, only the `runtimes` named, and of each bundle only the `artifacts` named (none: all).
 
         max_batch: images that a GPU takes at once, at most. threads: cores to use (None: all that the process may use).
         spread: a run that is alone takes every core, for which the network is opened a second time.
         """
         self._names = tuple(artifacts)
-        self._backends = backends or Backends(Machine.of(device, threads, max_batch, spread=spread))
+        machine = Machine.of(device, threads, max_batch, spread=spread)
+        self._backends = backends or Backends(machine, names=tuple(runtimes))
 
     @property
     def threads(self) -> int:
@@ -64,6 +68,37 @@ class Engines:
         return replace(engine, tried=race.tried())
 
 
+@dataclass(eq=False)
+class _Entrant:
+    """An artifact in one runtime, and what became of it."""
+
+    artifact: Artifact
+    runtime: RuntimeName
+    backend: Backend
+    seconds: float | None = None  # of one image
+    refused: Rejected | None = None
+
+    def open(self, manifest: Manifest, content: bytes) -> Detector | None:
+        """Open and try it; None when it does not run."""
+        detector = None
+        try:
+            network = self.backend.open(self.artifact, manifest.image_size, content)
+            detector = Detector(self.artifact, manifest.image_size, network, self.backend.faults)
+            detector.prepare(manifest)
+        except Rejected as error:
+            self.refused = error
+            if detector:
+                detector.close()
+            return None
+        return detector
+
+    @property
+    def row(self) -> Tried:
+        """Return it as a row of what was tried."""
+        ms = None if self.seconds is None else round(self.seconds * 1000, 3)
+        return Tried(self.artifact.name, self.runtime, ms, self.refused.reason if self.refused else None)
+
+
 @dataclass
 class _Race:
     """The artifacts of one bundle against each other."""
@@ -72,93 +107,88 @@ class _Race:
     manifest: Manifest
     read: Read
     prove: Prove | None
-    refused: dict[str, str]  # why, by the artifact's name
-    seconds: dict[str, float] = field(default_factory=dict)  # of one image, by the artifact's name
-    errors: list[Rejected] = field(default_factory=list)
+    left_out: dict[str, str]  # why, by the artifact's name
+    entrants: list[_Entrant] = field(default_factory=list)
 
     def winner(self, group: Sequence[Artifact]) -> Detector | None:
         """Return the fastest that answers as it must, ready to serve; None when there is none."""
-        for detector in self._fastest_first(group):
+        entered = self._enter(group)
+        for entrant, detector in self._fastest_first(entered):
             try:
                 detector.settle()
                 if self.prove:
                     self.prove(detector, detector.facts)
             except Rejected as error:
-                self._refuse(detector.facts, error)
+                entrant.refused = error
                 detector.close()
             else:
                 return detector
         return None
 
-    def _fastest_first(self, group: Sequence[Artifact]) -> Iterator[Detector]:
+    def _enter(self, group: Sequence[Artifact]) -> list[_Entrant]:
+        """Have each artifact run in every runtime that suits it.
+
+        What the exporter made for a runtime stands for all that this runtime could read of the same precision.
+        """
+        made = {(each.format, each.precision) for each in group}
+        entered = [
+            _Entrant(artifact, name, backend)
+            for artifact in group
+            for name, backend in self.backends.of(artifact).items()
+            if name == artifact.format or (name, artifact.precision) not in made
+        ]
+        self.entrants += entered
+        return entered
+
+    def _fastest_first(self, entered: Sequence[_Entrant]) -> Iterator[tuple[_Entrant, Detector]]:
         """Open the fastest; when it is not the one, the next fastest, and so on."""
-        champion = self._run_all(group)
+        champion = self._run_all(entered)
         if champion is None:
             return
         yield champion
-        others = [each for each in group if each.name in self.seconds and each.name != champion.artifact]
-        for artifact in sorted(others, key=lambda each: self.seconds[each.name]):
-            detector = self._open(artifact)
+        others = [(each.seconds, each) for each in entered if each.seconds is not None and each is not champion[0]]
+        for _, entrant in sorted(others, key=itemgetter(0)):
+            detector = self._open(entrant)
             if detector:
-                yield detector
+                yield entrant, detector
 
-    def _run_all(self, group: Sequence[Artifact]) -> Detector | None:
-        champion: tuple[Detector, Runner] | None = None
-        for artifact in group:
-            detector = self._open(artifact)
+    def _run_all(self, entered: Sequence[_Entrant]) -> tuple[_Entrant, Detector] | None:
+        champion: tuple[_Entrant, Detector, Runner] | None = None
+        for entrant in entered:
+            detector = self._open(entrant)
             if detector is None:
                 continue
-            challenger = detector, Runner(detector.trial)
+            challenger = entrant, detector, Runner(detector.trial)
             if champion is None:
-                challenger[1].run()
+                challenger[2].run()
                 champion = challenger
-            else:
-                loser = champion
-                if beats(challenger[1], champion[1]):
-                    champion = challenger
-                else:
-                    loser = challenger
-                self._note(loser)
-                loser[0].close()
+                continue
+            champion, loser = (challenger, champion) if beats(challenger[2], champion[2]) else (champion, challenger)
+            loser[0].seconds = loser[2].best
+            loser[1].close()
         if champion is None:
             return None
-        self._note(champion)
-        return champion[0]
+        champion[0].seconds = champion[2].best
+        return champion[0], champion[1]
 
-    def _note(self, ran: tuple[Detector, Runner]) -> None:
-        self.seconds[ran[0].artifact] = ran[1].best
-
-    def _open(self, artifact: Artifact) -> Detector | None:
-        backend, side, detector = self.backends.of(artifact), self.manifest.image_size, None
-        try:
-            network = backend.open(artifact, side, self.read(artifact))
-            detector = Detector(artifact, side, network, backend.faults)
-            detector.prepare(self.manifest)
-        except Rejected as error:
-            self._refuse(artifact, error)
-            if detector:
-                detector.close()
-            return None
-        return detector
-
-    def _refuse(self, artifact: Artifact, error: Rejected) -> None:
-        self.refused[artifact.name] = error.reason
-        self.errors.append(error)
+    def _open(self, entrant: _Entrant) -> Detector | None:
+        return entrant.open(self.manifest, self.read(entrant.artifact))
 
     def tried(self) -> tuple[Tried, ...]:
-        """Return what became of each artifact, the fastest first."""
-        rows = [self._row(artifact.name) for artifact in self.manifest.artifacts]
+        """Return what became of each artifact in each runtime, the fastest first."""
+        rows = [entrant.row for entrant in self.entrants]
+        rows += [Tried(name, refused=why) for name, why in self.left_out.items()]
+        raced = {row.artifact for row in rows}
+        rows += [Tried(each.name) for each in self.manifest.artifacts if each.name not in raced]  # it came to no race
         return tuple(sorted(rows, key=lambda row: (row.refused is not None, row.ms is None, row.ms or 0)))
-
-    def _row(self, name: str) -> Tried:
-        seconds = self.seconds.get(name)
-        return Tried(name, None if seconds is None else round(seconds * 1000, 3), self.refused.get(name))
 
     def nothing(self) -> Rejected:
         """Return what to say when nothing answers."""
-        if len(self.errors) == 1:  # the others could not even be opened
-            return self.errors[0]
-        said = "; ".join(f"{name}: {why}" for name, why in self.refused.items())
+        errors = {each.artifact.name: each.refused for each in self.entrants if each.refused}
+        if len(errors) == 1:  # the others could not even be opened
+            return next(iter(errors.values()))
+        reasons = self.left_out | {name: error.reason for name, error in errors.items()}
+        said = "; ".join(f"{name}: {why}" for name, why in reasons.items())
         return Rejected(
             "model.no_artifact_for_us",
             f"no artifact of {self.manifest.model} answers here: {said}",
@@ -168,7 +198,7 @@ class _Race:
 
 def _tell(manifest: Manifest, engine: Engine | None, tried: Sequence[Tried]) -> None:
     """Log once why this artifact answers."""
-    table = [{"artifact": row.artifact, "ms": row.ms, "refused": row.refused} for row in tried]
+    table = [asdict(row) for row in tried]
     if engine is None:
         _log.warning("artifact.none", model=manifest.model, tried=table)
     else:

@@ -19,9 +19,10 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Tried:
-    """What became of one artifact of a bundle on this machine."""
+    """What became of one artifact of a bundle in one runtime of this machine."""
 
     artifact: str
+    runtime: str | None = None  # None: it was left out before one was chosen
     ms: float | None = None  # for one image while the machine is busy with others; None: it was not run
     refused: str | None = None  # why it does not answer, unless it only was slower
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ from inference.engine.adapters.packing import unpacked
 from inference.engine.geometry import Floats, Tensor
 from inference.engine.inputs import zeros
 from inference.engine.machine import Machine
+from inference.engine.outputs import SUPPRESSED
 from labelstream.bundle import Artifact, ArtifactFacts
 
 PRECISION = "INFERENCE_PRECISION_HINT"
+FULL = {PRECISION: "f32"}
+ONNX = "onnx"
 
 
 class OpenVino:
@@ -32,29 +36,40 @@ class OpenVino:
         """Say why it can't run here; None when nothing stands against it."""
         if self._machine.no_cpu:
             return self._machine.no_cpu
+        if artifact.format == ONNX:
+            return _lacking_of_onnx(artifact)
         if artifact.packed != "tar":
             return f"it is packed as {artifact.packed!r}, and OpenVINO's networks are read from a tar"
         return None
 
     def open(self, artifact: Artifact, side: int, content: bytes) -> Network:
-        """Open an archive from memory. Raises NotHere, Rejected (model.unloadable)."""
-        files = unpacked(artifact.name, content)
+        """Open an archive, or a graph, from memory. Raises NotHere, Rejected (model.unloadable)."""
+        files = (content,) if artifact.format == ONNX else unpacked(artifact.name, content)
         try:
             model = self._core.read_model(*files)
             shape = model.input().get_partial_shape()
             shape[0] = artifact.batch or 1  # of a known size, it needs no plans for others
             model.reshape(shape)
-            network = OpenVinoOnCpu(self._core, model, artifact, side, self._machine)
-            self._check_precision(artifact, network.precision)
+            hints = FULL if artifact.format == ONNX else artifact.hints
+            network = OpenVinoOnCpu(self._core, model, artifact, hints, side, self._machine)
+            self._check_precision(artifact.name, hints.get(PRECISION), network.precision)
         except RuntimeError as error:
             raise unloadable("OpenVINO", artifact.name, error) from error
         return network
 
-    def _check_precision(self, artifact: Artifact, used: str) -> None:
-        wanted = artifact.hints.get(PRECISION)
+    def _check_precision(self, artifact: str, wanted: str | None, used: str) -> None:
         if wanted is not None and wanted != used:
             processor = self._core.get_property("CPU", "FULL_DEVICE_NAME").strip()
-            raise NotHere(artifact.name, f"{processor} computes in {used}, and it was proved in {wanted}")
+            raise NotHere(artifact, f"{processor} computes in {used}, and it was proved in {wanted}")
+
+
+def _lacking_of_onnx(artifact: ArtifactFacts) -> str | None:
+    """Say why a graph that was proved in onnxruntime is not computed here; of full precision it is the same sums."""
+    if artifact.precision != "fp32":
+        return f"OpenVINO computes graphs of ONNX in fp32 only, and this is one of {artifact.precision}"
+    if artifact.output == SUPPRESSED:
+        return "OpenVINO answers graphs that suppress overlaps in another shape"
+    return None
 
 
 class OpenVinoOnCpu:
@@ -62,9 +77,11 @@ class OpenVinoOnCpu:
 
     backend = "OpenVINO on the CPU"
 
-    def __init__(self, core: Any, model: Any, artifact: Artifact, side: int, machine: Machine) -> None:
+    def __init__(
+        self, core: Any, model: Any, artifact: Artifact, hints: Mapping[str, str], side: int, machine: Machine
+    ) -> None:
         self.at_once = machine.threads
-        self._core, self._model, self._hints = core, model, dict(artifact.hints)
+        self._core, self._model, self._hints = core, model, hints
         self._batch = artifact.batch or 1
         self._black = zeros(artifact.input, side)
         self._compiled = self._compile(streams=machine.threads)
