@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,11 @@ SLOW = (
     "tests/inference",
     "tests/blobs",
 )
+
+# Between the choice of a port and its use lie seconds: two processes shall not choose the same one.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    number, each = int(os.environ["PYTEST_XDIST_WORKER"][2:]), 10_000 // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ["LABELSTREAM_LOCAL_PORTS"] = f"{11_000 + number * each}-{11_000 + (number + 1) * each - 1}"
 
 settings.register_profile("labelstream", deadline=None)  # no test asserts a time: it would fail on a busy machine
 settings.load_profile("labelstream")

@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True, help="a folder of JPEGs")
     parser.add_argument("--loops", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1, help="of one run of the network")
-    parser.add_argument("--runtime", choices=["onnxruntime", "openvino"], default="onnxruntime")
+    parser.add_argument("--runtime", choices=["onnxruntime", "openvino"], help="default: the one whose file it is")
     parser.add_argument("--precision", default="f32", help="OpenVINO's hint: f32 or bf16")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--warm-up", type=float, default=2)
@@ -182,7 +182,7 @@ def main() -> None:
     files = [path.read_bytes() for path in sorted(told.images.glob("*.jpg"))]
     if not files:
         sys.exit(f"{told.images} holds no *.jpg")
-    if told.runtime == "onnxruntime":
+    if (told.runtime or ("onnxruntime" if told.graph.suffix == ".onnx" else "openvino")) == "onnxruntime":
         networks: list[Network] = [OnnxNetwork(told.graph, told.threads) for _ in range(told.loops)]
     else:
         networks = list(OpenVinoNetwork.several(told.graph, told.loops, told.threads, told.precision))

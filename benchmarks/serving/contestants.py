@@ -13,10 +13,10 @@ from benchmarks.serving.server import Start
 
 CORES = os.cpu_count() or 1
 PEERS_PYTHON = ROOT / ".venv" / "peers" / "bin" / "python"
-OURS_FLOAT, OURS_THERE = "ours, the same file", "ours, the same file in onnxruntime"
+OURS_FLOAT, OURS_THERE = "ours, the same file in OpenVINO", "ours, the same file in onnxruntime"
 OURS_FP32, OURS_FASTEST = "ours, fp32 of its choice", "ours, fastest proved"
 PEERS = ("LitServe", "mosec", "BentoML", "ultralytics + FastAPI")
-CEILING, CEILING_THERE = "ceiling, the same file", "ceiling, the same file in onnxruntime"
+CEILING, CEILING_THERE = "ceiling, the same file in OpenVINO", "ceiling, the same file in onnxruntime"
 # Nothing calls home, nothing is looked up.
 QUIET = {
     "BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1", "YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "0",
@@ -54,10 +54,9 @@ class Contestant:
 
 def contestants(prepared: Prepared, concurrencies: tuple[int, ...], folder: Path) -> list[Contestant]:
     """Return everybody, in the order of the table."""
-    there = {"LABELSTREAM_INFERENCE__RUNTIMES": '["onnxruntime"]'}
     every = [
-        Contestant(OURS_FLOAT, ours(prepared, (FLOAT,)), concurrencies),
-        Contestant(OURS_THERE, ours(prepared, (FLOAT,), there), concurrencies),
+        Contestant(OURS_FLOAT, ours(prepared, (FLOAT,), in_runtime("openvino")), concurrencies),
+        Contestant(OURS_THERE, ours(prepared, (FLOAT,), in_runtime("onnxruntime")), concurrencies),
         Contestant(OURS_FASTEST, ours(prepared, ()), concurrencies),
         *(Contestant(name, start, concurrencies) for name, start in _peers(prepared, folder).items()),
     ]
@@ -80,6 +79,11 @@ def _ceiling(name: str, loop: Loop, concurrencies: tuple[int, ...]) -> Contestan
 def fp32_of(prepared: Prepared) -> tuple[str, ...]:
     """Return the proved formats of full precision."""
     return tuple(name for name in prepared.formats if "-fp32" in name)
+
+
+def in_runtime(name: str) -> dict[str, str]:
+    """Return the setting that keeps ours to one runtime."""
+    return {"LABELSTREAM_INFERENCE__RUNTIMES": f'["{name}"]'}
 
 
 def ours(prepared: Prepared, artifacts: tuple[str, ...], more: Mapping[str, str] | None = None) -> Start:

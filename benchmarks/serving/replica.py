@@ -84,6 +84,7 @@ class World:
                 "trusted_keys": (self.folder / "signer.pub",),
                 "replica": "soak",
                 "access": "open",
+                "runtimes": ("onnxruntime",),  # the network is so small that chance would choose
             }
         )
         return InferenceSettings.model_validate(

@@ -102,7 +102,7 @@ class Programs:
         self.children = [one for one in self.children if one[1] is not child]
         process = psutil.Process(child.pid)
         end(process)
-        process.wait(30)
+        process.wait(120)
 
     def stop_all(self) -> None:
         """Let every program end."""
@@ -122,7 +122,7 @@ class Surroundings(Programs):
         self.incoming = S3Blobs(self.store, self.store.incoming_bucket, self.health)
         self.queue = RabbitJobQueue(self.broker, self.health, "test")
         await patiently(self.health, "schema", lambda: recorded_schema(self.data, "default"))
-        self.earlier = await self._messages()
+        self.earlier = await patiently(self.health, "broker", self._messages)
 
     async def close(self) -> None:
         """Stop what was started."""

@@ -144,7 +144,7 @@ async def test_a_head_that_retention_removed_stays_removed(
         there = await everything(new, stream)
         assert (there[0].offset, there[-1].offset) == (first, backup.end)
         reader = new.reader(stream, 0)
-        assert (await reader.read(1))[0].offset == first
+        assert (await reader.read(1, wait_s=60))[0].offset == first
         await reader.close()
 
 

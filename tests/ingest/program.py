@@ -80,7 +80,7 @@ class Program:
         """Kill the process with signal 9, and wait until it is gone."""
         process = psutil.Process(self.pid)
         process.kill()
-        process.wait(30)
+        process.wait(120)
 
     def stop(self) -> None:
         """Ask the process to stop, and wait until it has."""

@@ -56,7 +56,7 @@ def _rules() -> list[dict[str, Any]]:
 
 async def _samples(program: Program, until: str) -> set[str]:
     """Return the names of what the service exports, once one is there."""
-    async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient() as client:
+    async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient(timeout=60) as client:
         while True:
             text = (await client.get(f"{program.url}/metrics")).text
             names = {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}

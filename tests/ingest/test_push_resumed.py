@@ -75,6 +75,7 @@ async def test_what_a_killed_push_sent_is_recorded_once_by_the_service(
         # Fifty are confirmed and noted, the next fifty only confirmed. These are sent again, and ten more handed over.
         assert (await _ended(environment, DYING_PUSH, folder, STREAM, url, "unnoted", 100))[0] == KILLED
         assert (await _ended(environment, DYING_PUSH, folder, STREAM, url, "sent", 60))[0] == KILLED
+        await until_answered(broker, 1)  # else there is no stream to wait for receipts on
         resumed = (*PUSH, folder, "--url", url, "--by-reference", "--wait", "--json")
         code, said = await _ended(environment, *resumed)
         assert code == 0, said

@@ -12,6 +12,7 @@ from labelstream.events.base import ANNOTATION_EVENTS
 from labelstream.service.health import Health
 from labelstream.streams.rabbitmq import RabbitBroker
 from labelstream_local.rabbitmq import RabbitServer
+from labelstream_local.reports import ask
 from labelstream_local.seaweedfs import WeedServer
 
 from .program import INPUT, Program, everything_in, until_answered
@@ -48,12 +49,17 @@ async def test_one_of_two_instances_exits_and_the_view_of_the_other_is_right(
         for one in both:
             one.folder.mkdir()
             one.start()
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(240):
+            for one in both:
+                while (said := await asyncio.to_thread(ask, one.url)) is None or not said.ready:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
             for start in range(0, len(messages), 30):
                 await write(fresh_rabbitmq.settings, STREAM, messages[start : start + 30])
                 await _supervised(both, until_answered(broker, min(start + 30, len(messages))))
             while all(one.running for one in both):  # noqa: ASYNC110 - a process gives no sign
                 await asyncio.sleep(0.1)
+        if not any(one.running for one in both):
+            both[0].start()
         gone = next(one for one in both if not one.running)
         left = next(one for one in both if one.running)
         left.stop()

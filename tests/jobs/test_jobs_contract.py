@@ -67,6 +67,8 @@ async def test_a_job_reaches_a_taker_that_waits_already(takers: Takers, queue: s
 
 
 async def test_two_takers_share_the_jobs_and_do_none_twice(takers: Takers, queue: str) -> None:
+    for taker in takers:  # who has yet to connect comes too late
+        await take(taker, queue, wait_s=0.05)
     for number in range(20):
         await takers[0].put(queue, a_job(number))
 

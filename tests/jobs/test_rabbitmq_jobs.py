@@ -151,5 +151,5 @@ async def test_a_taker_that_is_cancelled_ends_at_whatever_point_it_is(jobs: Rabb
         taking = asyncio.create_task(take_for_ever())
         await asyncio.sleep(chance.uniform(0.001, 0.03))
         taking.cancel()
-        await asyncio.wait([taking], timeout=10)
+        await asyncio.wait([taking], timeout=60)
         assert taking.cancelled()

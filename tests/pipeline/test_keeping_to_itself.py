@@ -81,7 +81,7 @@ async def test_no_secret_stands_in_a_log_a_record_a_command_line_an_answer_or_an
         shown[stream] = "".join(delivery.raw.decode("latin-1") for delivery in await see.raw(stream))
     for name in NAMES:
         for page in ("readyz", "metrics"):
-            shown[f"{name}/{page}"] = (await asyncio.to_thread(httpx.get, f"{stack.url(name)}/{page}")).text
+            shown[f"{name}/{page}"] = (await asyncio.to_thread(httpx.get, f"{stack.url(name)}/{page}", timeout=60)).text
     assert {f"{name}.log" for name in NAMES} <= {place.rsplit("/", 1)[-1] for place in shown}
     assert len(secrets) > 15
     assert [(place, secret) for place, text in shown.items() for secret in secrets if secret in text] == []

@@ -184,10 +184,14 @@ async def test_a_program_that_knows_the_legacy_form_alone_gets_its_model(stack: 
     await call(stack, "models", "twin", "serving", "--folder", "detectors", "--file", "model.onnx")
     api = stack.url("exporter-serve")
     login = {"email": "them@example.org", "password": "a long password of theirs"}
-    token = (await asyncio.to_thread(httpx.post, f"{api}/login", json=login)).raise_for_status().json()["token"]
+    token = (
+        (await asyncio.to_thread(httpx.post, f"{api}/login", json=login, timeout=60)).raise_for_status().json()["token"]
+    )
     hardware = {"cpu": "c", "gpu": "g", "memory": "16", "driveSerial": "s"}
     wanted = {"password": login["password"], "hardware": hardware, "fileName": "model.onnx"}
     shown = {"Authorization": f"Bearer {token}"}
-    answer = await asyncio.to_thread(httpx.post, f"{api}/resources/get/detectors", json=wanted, headers=shown)
+    answer = await asyncio.to_thread(
+        httpx.post, f"{api}/resources/get/detectors", json=wanted, headers=shown, timeout=60
+    )
     assert answer.status_code == 200
     assert len(answer.content) > 3 * 1024  # IV, the small part, padding

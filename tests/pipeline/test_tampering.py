@@ -120,7 +120,7 @@ async def test_a_model_whose_key_is_lost_degrades_the_exporter_and_stops_no_serv
     assert predict(see.stack, IMAGE)["model"] == before["model"]
     promoted = await forge.promote(original, signed_by=forge.own_key)
     await see.heard(ModelActivated, lambda event: event.number == promoted.number)
-    assert all_ready(see.stack)
+    await eventually(lambda: all_ready(see.stack))
 
 
 def _degraded(stack: Stack, service: str) -> str:

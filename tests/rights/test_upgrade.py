@@ -80,7 +80,7 @@ async def _is_there(settings: BrokerSettings) -> bool:
         async with asyncio.timeout(60):
             await patiently(health, "broker", lambda: broker.ensure_stream(STREAM))
             last = await patiently(health, "broker", lambda: broker.last_offset(STREAM))
-        taken = await queue.take(QUEUE, wait_s=30)
+        taken = await patiently(health, "broker", lambda: queue.take(QUEUE, wait_s=30))
         return last == 0 and taken is not None and taken.job == JOB
     finally:
         await broker.close()

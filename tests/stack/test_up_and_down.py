@@ -67,6 +67,8 @@ def test_down_and_up_work_after_the_supervisor_was_killed(directory: Path, event
     os.kill(again.record.pids["supervisord"], signal.SIGKILL)
     log = again.layout.log("seaweedfs")
     eventually(lambda: "Press Ctrl+C" in log.read_text().rpartition("Starting SeaweedFS")[2])  # it goes on printing
+    left = again.record.pids["seaweedfs"]
+    eventually(lambda: [process.pid for process in processes_of(again)] == [left])
     assert down(directory) == 1
     assert processes_of(again) == []
 

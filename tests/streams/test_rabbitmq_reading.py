@@ -86,9 +86,9 @@ async def test_an_idle_connection_that_is_well_is_kept(
     broker: RabbitBroker, proxy: Any, stream: str, reading: Any
 ) -> None:
     await broker.ensure_stream(stream)
-    patient = RabbitBroker(proxy.settings(heartbeat_s=2), Health(), "patient")
+    patient = RabbitBroker(proxy.settings(heartbeat_s=5), Health(), "patient")
     reader = patient.reader(stream, "first")
-    assert await reader.read(wait_s=5) == []  # longer than it takes to doubt a silent one
+    assert await reader.read(wait_s=12) == []  # longer than it takes to doubt a silent one
     await broker.publisher(stream, "writer").publish(numbered(1, 1))
 
     assert await reading.bodies(reader, 1) == [b"1"]
@@ -167,12 +167,14 @@ async def test_the_messages_of_a_sub_batch_have_offsets_of_their_own(
 
 async def test_a_reader_that_is_closed_while_it_attaches_ends(broker: RabbitBroker, stream: str) -> None:
     await broker.ensure_stream(stream)
+    before = asyncio.all_tasks()
     for wait in range(200):  # at all moments of the ten milliseconds or so that it takes
         reader = broker.reader(stream, "first")
         await reader.read(wait_s=wait / 20_000)
 
         async with asyncio.timeout(60):
             await reader.close()
+    assert asyncio.all_tasks() <= before  # no connection was left
 
 
 async def test_large_messages_are_read_in_bounded_memory(broker: RabbitBroker, stream: str, reading: Any) -> None:

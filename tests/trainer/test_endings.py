@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from labelstream.blobs.checked import download_checked
 from labelstream.events.training import TrainingCancelled, TrainingFinished
+from labelstream.trainings import CHECKPOINTS
 from labelstream_local.rabbitmq import RabbitServer
 from labelstream_local.seaweedfs import WeedServer
 from trainer.engine.best import read_best
@@ -64,8 +66,9 @@ async def test_a_checkpoint_that_is_damaged_in_the_store_makes_way_for_the_one_b
             first.start()
             await until(lambda: len(first.said("checkpoint.stored")) > 1)
             await asyncio.to_thread(first.kill)
-            stored = sorted([i.key async for i in see.blobs.list("default/jobs/") if "/checkpoint-" in i.key])
-            await see.blobs.put(stored[-1], b"damaged")
+            (listed,) = [i.key async for i in see.blobs.list("default/jobs/") if i.key.endswith(CHECKPOINTS)]
+            newest = json.loads((await see.blobs.get(listed)).data)[0]["state"]["key"]  # one not listed yet is nobody's
+            await see.blobs.put(newest, b"damaged")
             second.start()
             job = one(await see.until_ended())
         finally:

@@ -56,8 +56,8 @@ MODEL = names(
     "Model in service",
     "The project, its model, the artifact that runs, the dataset behind it. Two of a project: replicas disagree.",
     Query(
-        f"max by (project, model, artifact, dataset) (labelstream_model_info{{{P}}})",
-        "{{project}}: {{model}} as {{artifact}}, of dataset {{dataset}}",
+        f"max by (project, model, artifact, backend, dataset) (labelstream_model_info{{{P}}})",
+        "{{project}}: {{model}} as {{artifact}} by {{backend}}, of dataset {{dataset}}",
     ),
 )
 DRIFT = lines(

@@ -199,5 +199,5 @@ def _is_gone(tmp_path: Path) -> bool:
     stat = Path(f"/proc/{(tmp_path / 'out' / 'pid').read_text()}/stat")
     try:
         return stat.read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True

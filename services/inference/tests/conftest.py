@@ -324,6 +324,7 @@ class World:
             "retry_first_s": 0.01,
             "retry_most_s": 0.02,
             "access": "open",
+            "runtimes": ("onnxruntime",),  # among networks of a few sums, chance would choose
             **changes,
         }
         return InferenceSettings(

@@ -201,9 +201,21 @@ async def test_models_and_schema_say_what_serves(client) -> None:
     (model,) = (await client.get("/v1/models")).json()["models"]
     assert (model["model"], model["promotion"], model["image_size"]) == ("m1", 1, 64)
     assert model["backend"] == "onnxruntime on the CPU"
+    assert [(row["artifact"], row["runtime"]) for row in model["tried"]] == [("onnx-fp32", "onnxruntime")]
     schema = (await client.get("/v1/schema")).json()
     assert schema["classes"] == ["red", "blue"]
     assert schema["digest"] == model["class_schema"]["digest"]
+
+
+async def test_left_alone_a_replica_races_the_runtimes_that_read_the_artifact(world) -> None:
+    await world.promote("m1", 1)
+    async with world.replica(runtimes=()) as client:
+        await world.heard()
+        (model,) = (await client.get("/v1/models")).json()["models"]
+    assert {(row["artifact"], row["runtime"]) for row in model["tried"]} == {
+        ("onnx-fp32", "openvino"),
+        ("onnx-fp32", "onnxruntime"),
+    }
 
 
 async def test_the_openapi_schema_and_the_metrics_are_there(client, red_picture) -> None:

@@ -80,7 +80,7 @@ def test_a_pulled_model_answers_over_http_and_stops_when_told_to(device, red_pic
             lines = (json.loads(line) for line in process.stdout)
             port = next(line["port"] for line in lines if line["event"] == "http.listening")
             url = f"http://127.0.0.1:{port}"
-            answer = httpx.post(f"{url}/v1/predict", content=red_picture).raise_for_status().json()
+            answer = httpx.post(f"{url}/v1/predict", content=red_picture, timeout=60).raise_for_status().json()
             assert (answer["model"], answer["promotion"]) == ("m1", 3)
             assert [found["name"] for found in answer["detections"]] == ["red"]
             ready = httpx.get(f"{url}/readyz")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from collections.abc import Iterable
 
 HOST = "127.0.0.1"
+CHOSEN = "LABELSTREAM_LOCAL_PORTS"  # in the environment: first-last; who starts much at once shares the range out
 _LOWEST, _HIGHEST = 11_000, 20_999  # + 10,000 is a range of its own, below Linux's ephemeral ports from 32,768 on
 TWIN = 10_000  # SeaweedFS opens a second port at this distance from each main port
 
@@ -36,12 +38,18 @@ def with_twin_free(port: int) -> bool:
 
 def choose(count: int, taken: Iterable[int] = ()) -> list[int]:
     """Return `count` ports that are free, as their twins are; none of `taken`."""
+    lowest, highest = _range()
     seen = set(taken)
     chosen: list[int] = []
     generator = random.SystemRandom()
     while len(chosen) < count:
-        port = generator.randint(_LOWEST, _HIGHEST)
+        port = generator.randint(lowest, highest)
         if port not in seen and with_twin_free(port):
             chosen.append(port)
         seen.add(port)
     return chosen
+
+
+def _range() -> tuple[int, int]:
+    first, _, last = os.environ.get(CHOSEN, f"{_LOWEST}-{_HIGHEST}").partition("-")
+    return int(first), int(last)

@@ -105,5 +105,5 @@ async def test_processes_end_with_a_parent_that_was_killed(tmp_path: Path) -> No
 def _alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False

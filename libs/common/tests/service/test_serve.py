@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from labelstream.service.serve import ANOTHER_WRITER, FAULT, MISCONFIGURED, STOPPED
+from labelstream_local.ports import choose
 
 PROGRAM = Path(__file__).with_name("a_service.py")
 SETTINGS = {
@@ -44,9 +44,7 @@ def run(what: str, **more: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def served():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = choose(1)
     process = subprocess.Popen(
         [sys.executable, PROGRAM, "waits"], env=environment(LABELSTREAM_HTTP_PORT=str(port)), stdout=subprocess.PIPE
     )
@@ -60,8 +58,8 @@ def served():
 def answer(url: str) -> httpx.Response:
     for _ in range(300):
         try:
-            return httpx.get(url)
-        except httpx.ConnectError:
+            return httpx.get(url, timeout=30)
+        except httpx.TransportError:
             time.sleep(0.1)
     raise AssertionError(f"{url} never answered")
 

@@ -76,8 +76,8 @@ def model_gauge() -> GaugeMetricFamily:
     """Return the gauge of what serves; `showing.py` fills it when asked."""
     return GaugeMetricFamily(
         "labelstream_model_info",
-        "1, with the model that answers for a project, what of its bundle runs, and the dataset that it learned",
-        labels=["project", "model", "artifact", "dataset"],
+        "1, with the model that answers for a project, what of its bundle runs in what, and the dataset it learned",
+        labels=["project", "model", "artifact", "backend", "dataset"],
     )
 
 

@@ -31,6 +31,7 @@ class Showing(Collector):
         limit.add_metric([], self.workers.places)
         serving = model_gauge()
         for project, model in self.models.serving().items():
-            manifest = model.manifest
-            serving.add_metric([project, manifest.model, model.engine.artifact, manifest.dataset_id], 1)
+            manifest, engine = model.manifest, model.engine
+            facts = [project, manifest.model, engine.artifact, engine.backend, manifest.dataset_id]
+            serving.add_metric(facts, 1)
         return [waiting, limit, serving]

@@ -104,7 +104,7 @@ async def begin(port: int, path: str, body: bytes, receive_bytes: int = 4096):
 
 async def test_a_client_that_reads_nothing_holds_no_worker_and_is_cut(world, tmp_path, red_picture) -> None:
     clip = timed(tmp_path / "a.mkv", list(range(0, 30_000, 10)))
-    async with serving(world, stream_stall_s=2, max_streams=1) as (client, port):
+    async with serving(world, stream_stall_s=15, max_streams=1) as (client, port):
         connection = await begin(port, VIDEO, clip)
         await until(decoders)
         for _ in range(5):
@@ -155,7 +155,7 @@ async def test_a_killed_decoder_is_a_problem_at_the_end(world, tmp_path, red_pic
 
 async def test_a_stopped_decoder_is_ended(world, tmp_path) -> None:
     clip = timed(tmp_path / "a.mkv", list(range(0, 30_000, 10)))
-    async with serving(world, stream_stall_s=2) as (client, _), client.stream("POST", VIDEO, content=clip) as answer:
+    async with serving(world, stream_stall_s=15) as (client, _), client.stream("POST", VIDEO, content=clip) as answer:
         lines = answer.aiter_lines()
         await anext(lines)
         for decoder in decoders():

@@ -174,9 +174,9 @@ class Stage:
         self.most_open = max(self.most_open, len(now_open))
         return network
 
-    def everywhere(self, **foreign: Stage) -> Backends:
-        """These networks behind every family's own runtime; graphs of ONNX in OpenVINO only as in `foreign`."""
-        openvino = foreign.get("openvino") or Stage({}, dict.fromkeys(self.networks, "no foreign graphs"))
+    def everywhere(self, foreign: Stage | None = None) -> Backends:
+        """These networks behind every family's own runtime; OpenVINO reads graphs of ONNX only as in `foreign`."""
+        openvino = foreign or Stage({}, dict.fromkeys(self.networks, "no foreign graphs"))
         return Backends(Machine(), {"onnxruntime": self, "openvino": _Both(self, openvino), "tensorrt": self})
 
 

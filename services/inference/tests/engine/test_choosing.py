@@ -23,7 +23,7 @@ def stage() -> Stage:
 
 def opened(stage: Stage, *names: str, prove=None, foreign: Stage | None = None, **changes):
     """Open the fastest of these artifacts; `foreign`: graphs of ONNX in OpenVINO."""
-    engines = Engines(backends=stage.everywhere(**{"openvino": foreign} if foreign else {}), **changes)
+    engines = Engines(backends=stage.everywhere(foreign), **changes)
     return engines.open_fastest(manifest(*(artifact(name) for name in names or NAMES)), lambda _: b"", prove)
 
 
@@ -94,8 +94,8 @@ def test_what_does_not_load_leaves_the_others_to_serve(stage: Stage) -> None:
     assert engine.tried[-1].refused == "it is broken"
 
 
-def in_openvino(seconds: float, **lacks: str) -> Stage:
-    return Stage({"onnx-fp32": Rehearsed(seconds, backend="a double of OpenVINO")}, lacks)
+def in_openvino(seconds: float) -> Stage:
+    return Stage({"onnx-fp32": Rehearsed(seconds, backend="a double of OpenVINO")})
 
 
 @pytest.mark.parametrize(("seconds", "runtime"), [(1.0, "openvino"), (1.2, "onnxruntime")], ids=["faster", "slower"])
@@ -114,6 +114,40 @@ def test_what_was_made_for_openvino_stands_for_the_same_precision_in_onnx(stage:
     assert (engine.artifact, engine.tried[0].runtime) == ("onnx-fp32", "openvino")
 
 
+def test_where_nothing_else_reads_a_graph_of_onnx_openvino_does_beside_its_own_files(stage: Stage) -> None:
+    backends = stage.everywhere(in_openvino(2.0))
+    backends.only = ("openvino",)
+    engine = Engines(backends=backends).open_fastest(manifest(*(artifact(name) for name in NAMES)), lambda _: b"")
+    assert [(row.artifact, row.runtime, row.ms) for row in engine.tried] == [
+        ("openvino-fp32", "openvino", 900.0),
+        ("openvino-int8", "openvino", 1200.0),
+        ("onnx-fp32", "openvino", 2000.0),
+    ]
+
+
+def test_an_artifact_whose_seal_does_not_open_leaves_the_others_to_serve(stage: Stage) -> None:
+    def read(facts) -> bytes:
+        if facts.name == "openvino-fp32":
+            raise Rejected("seal.damaged", "it was changed", "Export again.")
+        return b""
+
+    engine = Engines(backends=stage.everywhere()).open_fastest(manifest(*(artifact(name) for name in NAMES)), read)
+    assert engine.artifact == "onnx-fp32"
+    assert engine.tried[-1].refused == "it was changed"
+
+
+def test_where_runtimes_refuse_for_different_reasons_each_is_told(stage: Stage) -> None:
+    stage.networks["onnx-fp32"] = Rejected("model.unloadable", "it is broken", "Export again.")
+
+    def prove(engine, facts) -> None:
+        raise Rejected("model.golden_differs", "no box", "Compare.")
+
+    with pytest.raises(Rejected) as refusal:
+        opened(stage, "onnx-fp32", foreign=in_openvino(0.1), prove=prove)
+    assert refusal.value.rule == "model.no_artifact_for_us"
+    assert "onnx-fp32 in openvino: no box; onnx-fp32 in onnxruntime: it is broken" in refusal.value.reason
+
+
 def test_where_one_runtime_gives_other_answers_the_next_one_serves(stage: Stage) -> None:
     def prove(engine, facts) -> None:
         if engine.backend == "a double of OpenVINO":
@@ -128,8 +162,8 @@ def test_where_one_runtime_gives_other_answers_the_next_one_serves(stage: Stage)
 
 
 def test_a_setting_keeps_to_a_runtime(stage: Stage) -> None:
-    backends = stage.everywhere(openvino=in_openvino(0.1))
-    backends.names = ("onnxruntime",)
+    backends = stage.everywhere(in_openvino(0.1))
+    backends.only = ("onnxruntime",)
     (row, left_out) = (
         Engines(backends=backends)
         .open_fastest(manifest(artifact("onnx-fp32"), artifact("openvino-int8")), lambda _: b"")

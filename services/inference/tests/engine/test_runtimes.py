@@ -12,7 +12,7 @@ import pytest
 
 from inference.engine.adapters.onnx import Onnx
 from inference.engine.adapters.openvino import OpenVino
-from inference.engine.backends import RuntimeName
+from inference.engine.backends import Backends, RuntimeName
 from inference.engine.choosing import Engines
 from inference.engine.detecting import detect
 from inference.engine.machine import Machine
@@ -107,10 +107,12 @@ def test_what_is_no_network_is_unloadable(family: str, content: bytes | str, tmp
 
 
 def test_graphs_of_onnx_that_openvino_may_compute_otherwise_are_left_to_onnxruntime() -> None:
-    lacking = OpenVino(Machine()).lacking
-    assert lacking(artifact("onnx-fp32")) is None
-    assert "in fp32 only" in (lacking(artifact("onnx-int8")) or "")
-    assert "suppress" in (lacking(artifact("onnx-fp32-nms-b1", output="boxes-score-class")) or "")
+    backends = Backends(Machine())
+    assert list(backends.of(artifact("onnx-fp32"))) == ["openvino", "onnxruntime"]
+    assert list(backends.of(artifact("onnx-int8"))) == ["onnxruntime"]
+    assert list(backends.of(artifact("onnx-fp32-nms-b1", output="boxes-score-class"))) == ["onnxruntime"]
+    backends.only = ("openvino",)
+    assert "in fp32 only" in (backends.lacking(artifact("onnx-int8")) or "")
 
 
 def test_a_setting_of_cuda_leaves_the_cores_alone() -> None:

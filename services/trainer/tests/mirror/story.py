@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labelstream.blobs.memory import MemoryBlobs
+from labelstream.errors import Unavailable
 from labelstream.events.base import MODEL_EVENTS, TRAINING_EVENTS, Event
 from labelstream.events.envelope import Envelope
 from labelstream.events.model import (
@@ -252,7 +253,10 @@ class World:
                 await asyncio.sleep(self.look_every_s)
 
     async def _is_mirrored(self) -> bool:
-        places = await self.tracking.places(self.project)
+        try:
+            places = await self.tracking.places(self.project)
+        except Unavailable:  # while the mirror writes, its database may be locked
+            return False
         for stream in (TRAINING_EVENTS, MODEL_EVENTS):
             last = await self.broker.last_offset(stream)
             if last is not None and (stream not in places or places[stream].offset != last):

@@ -35,7 +35,7 @@ async def test_a_job_that_is_cancelled_in_the_middle_keeps_its_best_weights(hall
     async def cancelled_at_4(epoch: int) -> None:
         if epoch == 4:
             await cancel(hall)
-            await asyncio.sleep(0.1)  # until the worker looked
+            await asyncio.sleep(1)  # until the worker looked
 
     hall.engine.happens = cancelled_at_4
     hall.engine.best_epochs = {1, 2}
@@ -93,7 +93,7 @@ async def test_a_store_that_is_away_while_the_worker_looks_ends_nothing(hall, ep
     async def go_away(number: int) -> None:
         if number == epoch:
             hall.blobs.away = "maintenance"
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.5)
             hall.blobs.away = None
 
     hall.engine.happens = go_away

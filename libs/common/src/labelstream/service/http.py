@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -92,5 +93,12 @@ async def serve_http(
         proxy_headers=False,  # uvicorn would believe whatever a caller on this machine says of where they are
     )
     config.limits = limits
-    await _Server(config).serve(None if taken is None else [taken])
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(None if taken is None else [taken]), name=f"http on {host}:{port}")
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:  # uvicorn answers nobody any more when it is cancelled itself
+        server.should_exit = True
+        await serving
+        raise
     raise RuntimeError(f"the HTTP server on {host}:{port} ended; is the port taken?")

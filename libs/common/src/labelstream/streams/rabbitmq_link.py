@@ -157,20 +157,27 @@ class Link(Client):  # type: ignore[misc]  # mypy does not look into rstream
 
     async def stop(self) -> None:
         """Take leave of the broker if it is there, and close the socket in any case."""
-        if self.is_started and not self.lost.done():
-            with suppress(*_AWAY):  # it is over in any case
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    bye = schema.Close(self._corr_id_seq.next(), code=1, reason="OK")
-                    await self.sync_request(bye, resp_schema=schema.CloseResponse)
+        try:
+            if self.is_started and not self.lost.done():
+                with suppress(*_AWAY):  # it is over in any case
+                    async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                        bye = schema.Close(self._corr_id_seq.next(), code=1, reason="OK")
+                        await self.sync_request(bye, resp_schema=schema.CloseResponse)
+        finally:  # also for who is cancelled meanwhile
+            tasks = self._end()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _end(self) -> list[asyncio.Task[None]]:
+        """End everything at once; return the tasks that are ending."""
         self._lose("closed by us")
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         # rstream leaves the socket of a broken connection open, and waits for ever on one that is half open.
         writer = self._conn._writer if self._conn else None  # noqa: SLF001
         if writer is not None:
             writer.transport.abort()
+        return tasks
 
     async def _listener(self) -> None:
         try:
@@ -263,6 +270,9 @@ class Links:
         try:
             with heeding_cancels():
                 await link.open_as()
+        except asyncio.CancelledError:  # whatever else went wrong
+            await link.stop()
+            raise
         except BaseException as error:
             await link.stop()
             if (reason := why_not(error, f"the broker at {host}:{port}", BROKER_CA)) is not None:

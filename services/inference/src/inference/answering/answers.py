@@ -53,9 +53,10 @@ _MODELS_EXAMPLE: JsonDict = {
             "thresholds": {"confidence": 0.25, "iou": 0.45, "max_detections": 300},
             "test": _METRICS_EXAMPLE,
             "tried": [
-                {"artifact": "openvino-int8-u8", "ms": 13.1, "refused": None},
-                {"artifact": "onnx-fp32", "ms": 23.4, "refused": None},
-                {"artifact": "tensorrt-fp16-sm_90", "ms": None, "refused": "this machine has no GPU"},
+                {"artifact": "openvino-int8-u8", "runtime": "openvino", "ms": 13.1, "refused": None},
+                {"artifact": "onnx-fp32", "runtime": "openvino", "ms": 22.0, "refused": None},
+                {"artifact": "onnx-fp32", "runtime": "onnxruntime", "ms": 24.1, "refused": None},
+                {"artifact": "tensorrt-fp16-sm_90", "runtime": None, "ms": None, "refused": "no GPU is used here"},
             ],
             "on_probation": False,
             "reverted": None,
@@ -167,7 +168,9 @@ class ModelAnswer(Answer):
     image_size: int
     thresholds: Thresholds
     test: dict[str, object] = Field(description="metrics on the frozen test images")
-    tried: list[TriedAnswer] = Field(description="the artifacts of its bundle, the fastest first")
+    tried: list[TriedAnswer] = Field(
+        description="the artifacts of its bundle in each runtime that reads them here, the fastest first"
+    )
     on_probation: bool = Field(description="it is new: the model before it takes over again when it fails or is slow")
     reverted: RevertedAnswer | None = Field(None, description="a newer promotion that was tried here and went back")
 

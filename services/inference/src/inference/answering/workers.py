@@ -20,8 +20,7 @@ T = TypeVar("T")
 MOST_RETRY_AFTER_S = 60  # one slow client may make the mean much longer than the next one has to wait
 PATIENT_TURN = 4  # every so many turns at the latest belong to patient work
 _FIRST_GUESS_S = 0.05  # of what a piece of work takes, before one has been measured
-_NEWEST_COUNTS = 0.1  # of the mean
-_MOST = 2.0  # means: work that took longer counts as that much. One that was held up says little of the next ones
+_NEWEST_COUNTS = 0.02  # of the mean: one piece that was held up shall not have those behind it refused
 
 
 class Busy(Unavailable):
@@ -48,6 +47,19 @@ class TooLate(Busy):
 
 class ClientLeft(Exception):
     """The client went away while its work waited for a worker."""
+
+
+@dataclass
+class Mean:
+    """The mean of what was measured lately."""
+
+    mean: float  # a guess until something was measured
+    _measured: int = 0
+
+    def add(self, value: float) -> None:
+        """Count a value: the first ones alike, then each newest one a fiftieth."""
+        self._measured += 1
+        self.mean += max(1 / self._measured, _NEWEST_COUNTS) * (value - self.mean)
 
 
 @dataclass(eq=False, slots=True)
@@ -79,7 +91,7 @@ class Workers:
         self._patient: deque[_Job] = deque()
         self._in_work = 0
         self._since_patient = 0
-        self._mean_s = _FIRST_GUESS_S
+        self._takes = Mean(_FIRST_GUESS_S)
         self._closed = False
         self._lock = threading.Lock()
         self._turns: queue.SimpleQueue[bool] = queue.SimpleQueue()  # one for each job that was queued; False: end
@@ -139,7 +151,7 @@ class Workers:
     def _take_place(self, job: _Job, *, patient: bool) -> bool:
         """Queue a job; say whether it has to wait. Raises Busy."""
         if self._closed:
-            raise Busy("the service ends", self._mean_s)
+            raise Busy("the service ends", self._takes.mean)
         taken = self._in_work + len(self._interactive)
         waits = taken + len(self._patient) >= self.threads
         if patient:
@@ -157,7 +169,7 @@ class Workers:
         ahead = self._in_work + len(self._interactive) + 1 - self.threads
         if self._patient:  # takes turns between
             ahead += min(len(self._patient), len(self._interactive) // (PATIENT_TURN - 1) + 1)
-        return max(0, ahead) * self._mean_s / self.threads
+        return max(0, ahead) * self._takes.mean / self.threads
 
     def _give_up(self, job: _Job, *, patient: bool) -> None:
         """Take a job out of the queue when it still waits."""
@@ -177,7 +189,7 @@ class Workers:
             alone = self._in_work == 0 and not self._interactive and not self._patient
             self._in_work += job is not None
         for each in late:
-            each.end(None, TooLate("its deadline passed before its turn came", self._mean_s))
+            each.end(None, TooLate("its deadline passed before its turn came", self._takes.mean))
         if job is not None:
             self._do(job, alone=alone)
 
@@ -213,7 +225,7 @@ class Workers:
         took = time.perf_counter() - begun
         with self._lock:
             self._in_work -= 1
-            self._mean_s += _NEWEST_COUNTS * (min(took, _MOST * self._mean_s) - self._mean_s)
+            self._takes.add(took)
 
 
 def _let_go(error: BaseException | None) -> None:

@@ -1,4 +1,4 @@
-"""Which artifact of a bundle answers: of those that were proved and that this machine runs, the fastest."""
+"""Which artifact of a bundle answers, and in which runtime: of those that were proved and run here, the fastest."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Engines:
         """
         self._names = tuple(artifacts)
         machine = Machine.of(device, threads, max_batch, spread=spread)
-        self._backends = backends or Backends(machine, names=tuple(runtimes))
+        self._backends = backends or Backends(machine, only=tuple(runtimes))
 
     @property
     def threads(self) -> int:
@@ -78,11 +78,11 @@ class _Entrant:
     seconds: float | None = None  # of one image
     refused: Rejected | None = None
 
-    def open(self, manifest: Manifest, content: bytes) -> Detector | None:
+    def open(self, manifest: Manifest, read: Read) -> Detector | None:
         """Open and try it; None when it does not run."""
         detector = None
         try:
-            network = self.backend.open(self.artifact, manifest.image_size, content)
+            network = self.backend.open(self.artifact, manifest.image_size, read(self.artifact))
             detector = Detector(self.artifact, manifest.image_size, network, self.backend.faults)
             detector.prepare(manifest)
         except Rejected as error:
@@ -101,7 +101,7 @@ class _Entrant:
 
 @dataclass
 class _Race:
-    """The artifacts of one bundle against each other."""
+    """The artifacts of one bundle, each in all runtimes that suit it, against each other."""
 
     backends: Backends
     manifest: Manifest
@@ -128,15 +128,18 @@ class _Race:
     def _enter(self, group: Sequence[Artifact]) -> list[_Entrant]:
         """Have each artifact run in every runtime that suits it.
 
-        What the exporter made for a runtime stands for all that this runtime could read of the same precision.
+        What the exporter made for a runtime stands for all that this runtime could read of the same precision, as
+        long as another one reads that.
         """
         made = {(each.format, each.precision) for each in group}
-        entered = [
-            _Entrant(artifact, name, backend)
-            for artifact in group
-            for name, backend in self.backends.of(artifact).items()
-            if name == artifact.format or (name, artifact.precision) not in made
-        ]
+        entered = []
+        for artifact in group:
+            backends = self.backends.of(artifact)
+            entered += [
+                _Entrant(artifact, name, backend)
+                for name, backend in backends.items()
+                if len(backends) == 1 or name == artifact.format or (name, artifact.precision) not in made
+            ]
         self.entrants += entered
         return entered
 
@@ -172,7 +175,7 @@ class _Race:
         return champion[0], champion[1]
 
     def _open(self, entrant: _Entrant) -> Detector | None:
-        return entrant.open(self.manifest, self.read(entrant.artifact))
+        return entrant.open(self.manifest, self.read)
 
     def tried(self) -> tuple[Tried, ...]:
         """Return what became of each artifact in each runtime, the fastest first."""
@@ -184,11 +187,13 @@ class _Race:
 
     def nothing(self) -> Rejected:
         """Return what to say when nothing answers."""
-        errors = {each.artifact.name: each.refused for each in self.entrants if each.refused}
-        if len(errors) == 1:  # the others could not even be opened
-            return next(iter(errors.values()))
-        reasons = self.left_out | {name: error.reason for name, error in errors.items()}
-        said = "; ".join(f"{name}: {why}" for name, why in reasons.items())
+        refused = [(each, each.refused) for each in self.entrants if each.refused]
+        if len({(each.artifact.name, error.rule) for each, error in refused}) == 1:  # the others could not be opened
+            error = refused[0][1]
+            return Rejected(error.rule, "; ".join(dict.fromkeys(each.reason for _, each in refused)), error.hint)
+        reasons = [f"{name}: {why}" for name, why in self.left_out.items()]
+        reasons += [f"{each.artifact.name} in {each.runtime}: {error.reason}" for each, error in refused]
+        said = "; ".join(reasons)
         return Rejected(
             "model.no_artifact_for_us",
             f"no artifact of {self.manifest.model} answers here: {said}",

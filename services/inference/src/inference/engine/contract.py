@@ -52,7 +52,7 @@ class Engine(Protocol):
 
     @property
     def tried(self) -> tuple[Tried, ...]:
-        """All artifacts of the bundle, the fastest first: why this one answers."""
+        """All artifacts of the bundle in each runtime that reads them here, the fastest first: why this one answers."""
         ...
 
     def pre_process(self, image: Pixels) -> Prepared:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,10 @@ from inference.engine.adapters.packing import unpacked
 from inference.engine.geometry import Floats, Tensor
 from inference.engine.inputs import zeros
 from inference.engine.machine import Machine
-from inference.engine.outputs import SUPPRESSED
 from labelstream.bundle import Artifact, ArtifactFacts
 
 PRECISION = "INFERENCE_PRECISION_HINT"
-FULL = {PRECISION: "f32"}
+FULL = MappingProxyType({PRECISION: "f32"})  # of ONNX, or a processor that has bf16 would compute in it
 ONNX = "onnx"
 
 
@@ -36,9 +36,7 @@ class OpenVino:
         """Say why it can't run here; None when nothing stands against it."""
         if self._machine.no_cpu:
             return self._machine.no_cpu
-        if artifact.format == ONNX:
-            return _lacking_of_onnx(artifact)
-        if artifact.packed != "tar":
+        if artifact.format != ONNX and artifact.packed != "tar":
             return f"it is packed as {artifact.packed!r}, and OpenVINO's networks are read from a tar"
         return None
 
@@ -61,15 +59,6 @@ class OpenVino:
         if wanted is not None and wanted != used:
             processor = self._core.get_property("CPU", "FULL_DEVICE_NAME").strip()
             raise NotHere(artifact, f"{processor} computes in {used}, and it was proved in {wanted}")
-
-
-def _lacking_of_onnx(artifact: ArtifactFacts) -> str | None:
-    """Say why a graph that was proved in onnxruntime is not computed here; of full precision it is the same sums."""
-    if artifact.precision != "fp32":
-        return f"OpenVINO computes graphs of ONNX in fp32 only, and this is one of {artifact.precision}"
-    if artifact.output == SUPPRESSED:
-        return "OpenVINO answers graphs that suppress overlaps in another shape"
-    return None
 
 
 class OpenVinoOnCpu:
