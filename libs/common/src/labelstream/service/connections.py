@@ -26,7 +26,7 @@ class ConnectionLimits:
     most: int = 1000  # connections; so many more are told to come again, all others are cut
     head_s: float = 30  # for a request's line and headers
     stall_s: float = 30  # in which a client takes nothing of an answer that is ready for it
-    keep_alive_s: int = 5  # of silence between requests
+    keep_alive_s: int = 75  # of silence between requests: longer than clients and balancers (60 s) keep one for reuse
 
 
 class LimitedConfig(uvicorn.Config):
