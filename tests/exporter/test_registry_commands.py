@@ -76,7 +76,7 @@ class Exporter:
     started: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Exporter:
-        self.thread = threading.Thread(target=self._run)
+        self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
         assert self.started.wait(120)
         return self

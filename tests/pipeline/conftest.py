@@ -42,9 +42,16 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
             stack = up(directory / "stack", told)
             with tracing(TracingSettings(endpoint=collector.endpoint), "platform"):
                 course = asyncio.run(_course(stack))
-            yield Reference(stack, course, scrape(stack.url("inference")), collector)
+            yield Reference(stack, course, _scraped(stack.url("inference")), collector)
         finally:
             down(directory / "stack")
+
+
+def _scraped(url: str) -> Scrape:
+    for _ in range(10):  # a busy machine may be too late
+        if (seen := scrape(url)).report is not None and seen.samples:
+            return seen
+    raise AssertionError(f"{url} does not answer")
 
 
 def _traced(untraced: Options, collector: Collector) -> Options:

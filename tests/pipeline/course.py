@@ -55,7 +55,7 @@ def options(directory: Path) -> Options:
         },
         "exporter-work": {"EXPORTER__LEASE_S": 5},
         "exporter-serve": {"EXPORTER__REFUSALS_EVERY_S": 1},
-        "inference": {"INFERENCE__GRANT_PATIENCE_S": 1, "INFERENCE__RETRY_MOST_S": 1, "INFERENCE__DRIFT_LEAST": 5},
+        "inference": {"INFERENCE__GRANT_PATIENCE_S": 3, "INFERENCE__RETRY_MOST_S": 1, "INFERENCE__DRIFT_LEAST": 5},
     }
     variables = {
         service: {f"LABELSTREAM_{name}": str(value) for name, value in group.items()} for service, group in told.items()

@@ -6,6 +6,8 @@ import pytest
 
 from labelstream_local.stack import Options, Stack, down, up
 
+Eventually = Callable[[Callable[[], bool]], None]
+
 SERVERS_ONLY = Options(services=())
 STORE_ONLY = Options(services=(), servers=("seaweedfs",))  # comes up in a second
 
@@ -30,7 +32,7 @@ def directory(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def eventually() -> Callable[[Callable[[], bool]], None]:
+def eventually() -> Eventually:
     """Wait until something is true; fail when it does not become so."""
 
     def wait(happened: Callable[[], bool]) -> None:

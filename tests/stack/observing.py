@@ -1,6 +1,7 @@
 """What an outsider sees of a stack's processes: sockets, command lines, files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ def listening_addresses(stack: Stack) -> dict[str, set[str]]:
     """Program → the addresses on which it accepts TCP connections."""
     seen: dict[str, set[str]] = {}
     for process in processes_of(stack):
-        for connection in process.net_connections("inet"):
-            if connection.status == psutil.CONN_LISTEN:
-                seen.setdefault(process.name(), set()).add(connection.laddr.ip)
+        with suppress(psutil.NoSuchProcess):  # a child of a server that has just ended
+            for connection in process.net_connections("inet"):
+                if connection.status == psutil.CONN_LISTEN:
+                    seen.setdefault(process.name(), set()).add(connection.laddr.ip)
     return seen
 
 
@@ -40,9 +42,15 @@ def secrets_of(stack: Stack) -> list[str]:
 
 def public_text(stack: Stack) -> dict[str, str]:
     """Everything of a stack that may be shown to others: command lines, its two records, and the logs."""
-    shown = {f"command line of {p.pid}": " ".join(p.cmdline()) for p in processes_of(stack)}
+    shown = {f"command line of {pid}": line for pid, line in _command_lines(stack)}
     files: list[Path] = [stack.layout.supervisor_config, stack.layout.record, *stack.layout.logs.iterdir()]
     return shown | {str(path): path.read_text(errors="replace") for path in files}
+
+
+def _command_lines(stack: Stack) -> Iterator[tuple[int, str]]:
+    for process in processes_of(stack):
+        with suppress(psutil.NoSuchProcess):
+            yield process.pid, " ".join(process.cmdline())
 
 
 def client_of(settings: StoreSettings) -> Any:

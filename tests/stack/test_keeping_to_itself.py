@@ -10,6 +10,7 @@ import pytest
 from labelstream_local.layout import Layout
 from labelstream_local.stack import Stack
 
+from .conftest import Eventually
 from .observing import LOOPBACK, allowed, client_of, listening_addresses, public_text, secrets_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.store]
@@ -79,10 +80,10 @@ def test_each_service_reads_and_writes_only_what_it_needs(
     assert (reads, lists, writes) == (readable, readable, writable)
 
 
-def test_a_wrong_password_does_not_open_the_broker(stack: Stack) -> None:
+def test_a_wrong_password_does_not_open_the_broker(stack: Stack, eventually: Eventually) -> None:
     node = stack.rabbitmq
     node.passwords["operator"] = "wrong"
-    assert stack.rabbitmq.ready()
+    eventually(stack.rabbitmq.ready)
     assert not node.ready()
 
 

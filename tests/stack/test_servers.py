@@ -12,11 +12,12 @@ from labelstream_local.process import StartFailed, marked_processes
 from labelstream_local.rabbitmq import RabbitServer
 from labelstream_local.seaweedfs import WeedPorts, WeedServer
 
+from .conftest import Eventually
 from .observing import client_of
 
 
 @pytest.mark.broker
-def test_a_killed_broker_comes_back_once_it_can_boot(fresh_rabbitmq: RabbitServer) -> None:
+def test_a_killed_broker_comes_back_once_it_can_boot(fresh_rabbitmq: RabbitServer, eventually: Eventually) -> None:
     killed = fresh_rabbitmq.pid
     assert psutil.Process(killed).name() == "beam.smp"
     fresh_rabbitmq.kill()
@@ -29,7 +30,7 @@ def test_a_killed_broker_comes_back_once_it_can_boot(fresh_rabbitmq: RabbitServe
             fresh_rabbitmq.start()
     assert marked_processes(str(fresh_rabbitmq.base_dir)) == []
     fresh_rabbitmq.start()
-    assert fresh_rabbitmq.ready()
+    eventually(fresh_rabbitmq.ready)
     assert fresh_rabbitmq.pid != killed
 
 
@@ -47,10 +48,10 @@ def test_a_killed_store_keeps_its_objects_also_on_other_ports(fresh_seaweedfs: W
 @pytest.mark.broker
 @pytest.mark.store
 async def test_the_servers_may_be_asked_from_inside_an_event_loop(
-    rabbitmq: RabbitServer, seaweedfs: WeedServer
+    rabbitmq: RabbitServer, seaweedfs: WeedServer, eventually: Eventually
 ) -> None:
-    assert rabbitmq.ready()
-    assert seaweedfs.ready()
+    eventually(rabbitmq.ready)
+    eventually(seaweedfs.ready)
     assert rabbitmq.settings.password.get_secret_value() not in repr(rabbitmq)
 
 

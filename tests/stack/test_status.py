@@ -1,5 +1,6 @@
 """What `labelstream up`, `down` and `status` say."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -27,7 +28,11 @@ async def test_a_running_stack_shows_its_programs_and_the_ends_of_its_streams(st
         await broker.publisher("annotations", "test").publish([(1, Message(b"1")), (2, Message(b"2"))])
     finally:
         await broker.close()
-    status = await status_of(stack)
+    async with asyncio.timeout(60):
+        status = await status_of(stack)
+        while not all(one.ready for one in status.programs):
+            await asyncio.sleep(0.1)
+            status = await status_of(stack)
     assert status.running
     assert [(one.name, one.state, one.ready) for one in status.programs] == [
         ("rabbitmq", "RUNNING", True),

@@ -4,20 +4,19 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from labelstream_cli.running import running_stack
 from labelstream_local.process import MARK, Child, Command, StartFailed, marked_processes
 from labelstream_local.seaweedfs import can_store
 from labelstream_local.stack import Options, Stack, down, load, up
 
-from .conftest import SERVERS_ONLY, STORE_ONLY
+from .conftest import SERVERS_ONLY, STORE_ONLY, Eventually
 from .observing import client_of, processes_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.store]
-Eventually = Callable[[Callable[[], bool]], None]
 
 
 def test_a_stack_that_runs_is_found_not_started_again(stack: Stack) -> None:
@@ -38,6 +37,11 @@ def test_a_killed_server_is_started_again(stack: Stack, program: str, eventually
     killed = stack.kill(program)
     eventually(lambda: stack.supervisor.processes()[program].pid not in {None, killed})
     eventually(lambda: stack.rabbitmq.ready() and stack.seaweedfs.ready())
+
+
+def test_a_command_waits_for_a_broker_that_starts_again(stack: Stack) -> None:
+    stack.kill("rabbitmq")
+    assert running_stack(stack.layout.root).rabbitmq.ready()
 
 
 def test_down_stops_everything_and_up_finds_it_again(directory: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from labelstream_local.process import Child, Command
 from labelstream_local.rabbitmq import RabbitServer
 from labelstream_local.seaweedfs import WeedServer
 
-LEASE_S = 2.0
+LEASE_S = 5.0
 
 
 @dataclass
@@ -91,8 +92,9 @@ class Program:
 
     def wake(self) -> None:
         """Wake it up again."""
-        for process in [self.process, *self.process.children(recursive=True)]:
-            process.resume()
+        for process in [*self.process.children(recursive=True), self.process]:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
     def _end(self, how: Callable[[psutil.Process], None]) -> None:
         process = self.process

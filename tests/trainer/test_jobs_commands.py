@@ -154,7 +154,7 @@ class Platform:
     @contextmanager
     def meanwhile(self, what: Play) -> Iterator[None]:
         """Play on while a command runs."""
-        thread = threading.Thread(target=self.play, args=(what,))
+        thread = threading.Thread(target=self.play, args=(what,), daemon=True)
         thread.start()
         try:
             yield

@@ -15,13 +15,14 @@ from rich.console import Console
 
 from labelstream.errors import Misconfigured, Rejected, Unavailable
 from labelstream.producer import TimedOut
-from labelstream_local.process import StartFailed
+from labelstream_local.process import StartFailed, wait_until
 from labelstream_local.stack import Stack, load
 
 T = TypeVar("T")
 
 ERRORS = Console(stderr=True, highlight=False)
 TELLS = (Misconfigured, Rejected, StartFailed, TimedOut, Unavailable)  # their text says what to do
+PATIENCE_S = 30  # with the broker of a stack that is up: it starts again within that
 INTERRUPTED = 130  # as shells count Ctrl-C
 
 Directory = Annotated[Path, typer.Option("--dir", help="Where the stack lives.", envvar="LABELSTREAM_DIR")]
@@ -57,9 +58,14 @@ def running_stack(directory: Path) -> Stack:
         stack = load(directory)
     except StartFailed as error:
         raise CommandFailed(str(error)) from error
-    if not stack.rabbitmq.ready():
-        raise CommandFailed(f"the stack in {stack.layout.root} does not answer: `labelstream up` starts it")
-    return stack
+    if wait_until(stack.rabbitmq.ready, lambda: bool(stack.supervisor.processes()), PATIENCE_S):
+        return stack
+    if stack.supervisor.processes():
+        where = stack.layout.root
+        raise CommandFailed(
+            f"the broker of the stack in {where} has not answered for {PATIENCE_S} s: `labelstream status`"
+        )
+    raise CommandFailed(f"the stack in {stack.layout.root} does not answer: `labelstream up` starts it")
 
 
 def stack_with(directory: Path, project: str) -> Stack:
