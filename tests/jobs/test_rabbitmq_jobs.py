@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import aio_pika
@@ -14,6 +15,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from labelstream.errors import Misconfigured, Unavailable
+from labelstream.jobs import rabbitmq_session
 from labelstream.jobs.ports import Job
 from labelstream.jobs.rabbitmq import RabbitJobQueue
 from labelstream.service.health import Health
@@ -61,6 +63,29 @@ async def test_a_message_that_is_not_a_job_goes_to_the_dead_and_the_next_is_take
     await dead.ack()
     assert dead.body == body
     assert dead.headers["x-death"][0]["queue"] == queue
+
+
+async def test_a_job_that_comes_as_its_taker_is_cancelled_is_there_for_another(
+    jobs: RabbitJobQueue, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = rabbitmq_session._first
+
+    async def cancelled_unheard(*arguments: Any) -> Any:
+        message = await first(*arguments)
+        taking.cancel()
+        with suppress(asyncio.CancelledError):  # as wait_for does in Python 3.11
+            await asyncio.sleep(0)
+        return message
+
+    await jobs.put(queue, JOB)
+    with monkeypatch.context() as losing:
+        losing.setattr(rabbitmq_session, "_first", cancelled_unheard)
+        taking = asyncio.create_task(jobs.take(queue))
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+    again = await jobs.take(queue, wait_s=20)
+    assert again is not None
+    assert again.job == JOB
 
 
 async def test_a_job_is_stored_with_its_id_in_a_durable_quorum_queue(

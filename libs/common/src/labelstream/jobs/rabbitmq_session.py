@@ -141,13 +141,16 @@ class Session:
             channel = await self._connection.channel(publisher_confirms=False)
         except RuntimeError as error:  # so aiormq says that the connection was closed meanwhile
             raise ChannelInvalidStateError(str(error)) from error
-        message = None
         try:
-            message = await _first(channel, queue, wait_s)
-        finally:
-            if message is None:
-                await channel.close()
-        return Delivery(message, channel) if message is not None else None
+            with heeding_cancels():
+                message = await _first(channel, queue, wait_s)
+        except BaseException:  # a taker that has gone holds nothing back
+            await channel.close()
+            raise
+        if message is None:
+            await channel.close()
+            return None
+        return Delivery(message, channel)
 
     async def close(self) -> None:
         """Drop the connection."""
