@@ -61,9 +61,9 @@ def running_stack(directory: Path) -> Stack:
     if wait_until(stack.rabbitmq.ready, lambda: bool(stack.supervisor.processes()), PATIENCE_S):
         return stack
     if stack.supervisor.processes():
-        where = stack.layout.root
         raise CommandFailed(
-            f"the broker of the stack in {where} has not answered for {PATIENCE_S} s: `labelstream status`"
+            f"the broker of the stack in {stack.layout.root} has not answered for {PATIENCE_S} s: "
+            "`labelstream status` says what runs"
         )
     raise CommandFailed(f"the stack in {stack.layout.root} does not answer: `labelstream up` starts it")
 
