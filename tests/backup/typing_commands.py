@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 PATIENCE_S = 240
@@ -35,10 +36,16 @@ def killed(*arguments: str, when: Callable[[], bool]) -> None:
     process = subprocess.Popen([*_PROGRAM, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + PATIENCE_S
     try:
-        while not when():
+        while not _happened(when):
             assert process.poll() is None, "it ended before it could be killed"
             assert time.monotonic() < deadline
             time.sleep(0.005)
     finally:
         process.kill()
         process.wait()
+
+
+def _happened(when: Callable[[], bool]) -> bool:
+    with suppress(FileNotFoundError):  # a server removed a folder while we looked
+        return when()
+    return False

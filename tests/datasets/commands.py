@@ -16,7 +16,7 @@ from labelstream_cli.main import app
 from labelstream_local.stack import Options, Stack
 
 CLASSES = ["car", "plane", "house", "silo", "truck"]
-_PATIENCE_S = 90.0
+_PATIENCE_S = 300.0
 
 
 def options(directory: Path) -> Options:

@@ -22,6 +22,7 @@ from labelstream.streams.rabbitmq import RabbitBroker
 from labelstream_local.ports import choose
 from labelstream_local.process import Child, Command
 from labelstream_local.rabbitmq import RabbitServer
+from labelstream_local.reports import ask
 
 HASH_KEY = "sixteen characters of a test"
 PATIENCE_S = 600
@@ -135,6 +136,20 @@ async def until_answered(broker: Broker, count: int) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while await _receipts(broker) < count:  # noqa: ASYNC110  # nothing here could set an event
             await asyncio.sleep(0.02)  # a broker that comes and goes has nothing to wait on
+
+
+async def until_kept(program: Program, broker: Broker) -> None:
+    """Wait until the program's view holds what became of the last message; a receipt is there before."""
+    last = await broker.last_offset(str(INPUT["stream"]))
+    async with asyncio.timeout(PATIENCE_S):
+        while await asyncio.to_thread(_kept, program) != last:  # noqa: ASYNC110  # another process gives no sign
+            await asyncio.sleep(0.05)
+
+
+def _kept(program: Program) -> int | None:
+    said = ask(program.url)
+    kept: int | None = said.facts.get("streams", {}).get(INPUT["stream"], {}).get("offset") if said else None
+    return kept
 
 
 async def _receipts(broker: Broker) -> int:

@@ -18,7 +18,7 @@ from labelstream.streams.rabbitmq import RabbitBroker
 from labelstream_local.rabbitmq import RabbitServer
 from labelstream_local.seaweedfs import WeedServer
 
-from .program import INPUT, Program, everything_in, looking_at, until_answered
+from .program import INPUT, Program, everything_in, looking_at, until_answered, until_kept
 from .traffic import traffic
 from .undisturbed import rebuilt, receipts_in, rows, told, undisturbed
 from .writing import write
@@ -42,6 +42,7 @@ async def test_receipts_add_up_whatever_is_killed(
         program.start()
         await _kill_at_random(program, fresh_rabbitmq, broker, random.Random(seed))
         await until_answered(broker, MESSAGES)
+        await until_kept(program, broker)
         program.stop()
         events, inputs = await everything_in(broker, ANNOTATION_EVENTS), await everything_in(broker, STREAM)
     receipts = receipts_in(events)

@@ -15,7 +15,7 @@ from labelstream_local.rabbitmq import RabbitServer
 from labelstream_local.reports import ask
 from labelstream_local.seaweedfs import WeedServer
 
-from .program import INPUT, Program, everything_in, until_answered
+from .program import INPUT, Program, everything_in, until_answered, until_kept
 from .traffic import traffic
 from .undisturbed import rebuilt, receipts_in, rows
 from .writing import write
@@ -62,6 +62,7 @@ async def test_one_of_two_instances_exits_and_the_view_of_the_other_is_right(
             both[0].start()
         gone = next(one for one in both if not one.running)
         left = next(one for one in both if one.running)
+        await until_kept(left, broker)
         left.stop()
         events, inputs = await everything_in(broker, ANNOTATION_EVENTS), await everything_in(broker, STREAM)
     finally:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from labelstream_local.asking import get
+from labelstream_local.process import wait_until
 from labelstream_local.rabbitmq import RabbitServer
 from labelstream_local.seaweedfs import WeedServer
 
@@ -60,6 +61,6 @@ def test_a_broker_elsewhere_tells_of_each_queue_and_of_alarms_in_one_answer(file
 
 @pytest.mark.store
 def test_the_store_tells_all_that_is_asked_of_it(seaweedfs: WeedServer) -> None:
-    assert seaweedfs.ready()  # it was asked to store something
+    assert wait_until(seaweedfs.ready, lambda: True, PATIENCE_S)  # it was asked to store something
     asked = {name.removesuffix("_bucket") for name in FOREIGN if name.startswith("SeaweedFS_")}
     assert names_at(seaweedfs.ports.metrics, asked) == asked

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.stack.observing import LOOPBACK, listening_addresses, processes_of, public_text, secrets_of
+from tests.stack.observing import (
+    LOOPBACK,
+    listeners,
+    listening_addresses,
+    of_each,
+    processes_of,
+    public_text,
+    secrets_of,
+)
 
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.events.base import ACCESS_EVENTS, MODEL_EVENTS, SERVING_EVENTS, TRAINING_EVENTS
@@ -34,12 +42,7 @@ def test_nothing_of_a_working_stack_listens_beyond_this_machine(stack: Stack) ->
     assert set().union(*listening.values()) <= LOOPBACK
     services = {stack.record.pids[name] for name in NAMES}
     assert services <= {process.pid for process in processes_of(stack)}
-    ports = {
-        connection.laddr.port
-        for process in processes_of(stack)
-        for connection in process.net_connections("inet")
-        if connection.status == "LISTEN"
-    }
+    ports = {connection.laddr.port for connections in of_each(stack, listeners) for connection in connections}
     assert set(stack.record.ports.services.values()) <= ports
 
 
@@ -90,9 +93,9 @@ async def test_no_secret_stands_in_a_log_a_record_a_command_line_an_answer_or_an
 def test_no_secret_stands_in_the_environment_of_a_process(stack: Stack) -> None:
     secrets = secrets_of(stack)
     found = [
-        (process.name(), name)
-        for process in processes_of(stack)
-        for name, value in process.environ().items()
+        (process, name)
+        for process, environment in of_each(stack, lambda process: (process.name(), process.environ()))
+        for name, value in environment.items()
         for secret in secrets
         if secret in value
     ]

@@ -23,7 +23,7 @@ from labelstream_local.reports import ask
 from labelstream_local.services import BY_NAME
 from labelstream_local.stack import Stack
 
-PATIENCE_S = 240  # whoever waits longer than this for anything has failed
+PATIENCE_S = 600  # whoever waits longer than this for anything has failed
 
 E = TypeVar("E", bound=Event)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import aio_pika
 import boto3
@@ -14,9 +16,10 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from pydantic import SecretStr
+from tests.stack.observing import listeners, of_each
 
 from labelstream_local.mlflow import MLFLOW, find_mlflow
-from labelstream_local.process import StartFailed, marked_processes
+from labelstream_local.process import StartFailed
 from labelstream_local.rabbitmq import can_log_in
 from labelstream_local.stack import Options, Stack, down, up
 
@@ -90,14 +93,23 @@ def test_mlflow_tells_without_a_login_only_that_it_lives(stack: Stack) -> None:
 @needs_mlflow
 def test_the_keys_of_mlflow_stand_in_its_own_files_alone(stack: Stack) -> None:
     secret = stack.mlflow.password
-    running = [each for each in marked_processes(stack.layout.mark) if MLFLOW in " ".join(each.cmdline())]
+    told = of_each(stack, lambda process: (" ".join(process.cmdline()), " ".join(process.environ().values())))
+    running = [(line, environment) for line, environment in told if MLFLOW in line]
     assert running
-    for process in running:
-        assert secret not in " ".join(process.cmdline())
-        assert secret not in " ".join(process.environ().values())
-    files = [path for path in stack.layout.root.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+    for line, environment in running:
+        assert secret not in line
+        assert secret not in environment
+    walked = (Path(folder) / name for folder, _, names in os.walk(stack.layout.root) for name in names)
+    files = [path for path in walked if secret.encode() in _content(path)]
     assert {path.name for path in files} == {"mlflow-admin-password", "mlflow-auth.ini"}
     assert {path.stat().st_mode & 0o077 for path in files} == {0}
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # a socket, or a server removed it meanwhile
+        return b""
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE"])
@@ -147,11 +159,6 @@ def test_the_broker_has_no_console(stack: Stack) -> None:
 
 
 def test_what_has_no_login_can_be_reached_from_this_machine_alone(stack: Stack) -> None:
-    listening = {
-        connection.laddr.ip
-        for process in marked_processes(stack.layout.mark)
-        for connection in process.net_connections("tcp")
-        if connection.status == "LISTEN"
-    }
+    listening = {connection.laddr.ip for connections in of_each(stack, listeners) for connection in connections}
     assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert stack.layout.supervisor_socket.stat().st_mode & 0o077 == 0

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import psutil
@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 from labelstream.service.settings import StoreSettings
 from labelstream_local.process import marked_processes
 from labelstream_local.stack import Stack
+
+T = TypeVar("T")
 
 LOOPBACK = {"127.0.0.1", "::1"}
 
@@ -23,12 +25,20 @@ def processes_of(stack: Stack) -> list[psutil.Process]:
 def listening_addresses(stack: Stack) -> dict[str, set[str]]:
     """Program → the addresses on which it accepts TCP connections."""
     seen: dict[str, set[str]] = {}
+    for name, connections in of_each(stack, lambda process: (process.name(), listeners(process))):
+        seen.setdefault(name, set()).update(connection.laddr.ip for connection in connections)
+    return {name: addresses for name, addresses in seen.items() if addresses}
+
+
+def of_each(stack: Stack, look: Callable[[psutil.Process], T]) -> Iterator[T]:
+    """Look at each process of a stack that does not end meanwhile, as the helpers of a server do."""
     for process in processes_of(stack):
-        with suppress(psutil.NoSuchProcess):  # a child of a server that has just ended
-            for connection in process.net_connections("inet"):
-                if connection.status == psutil.CONN_LISTEN:
-                    seen.setdefault(process.name(), set()).add(connection.laddr.ip)
-    return seen
+        with suppress(psutil.NoSuchProcess):
+            yield look(process)
+
+
+def listeners(process: psutil.Process) -> list[Any]:
+    return [each for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN]
 
 
 def secrets_of(stack: Stack) -> list[str]:
@@ -42,15 +52,9 @@ def secrets_of(stack: Stack) -> list[str]:
 
 def public_text(stack: Stack) -> dict[str, str]:
     """Everything of a stack that may be shown to others: command lines, its two records, and the logs."""
-    shown = {f"command line of {pid}": line for pid, line in _command_lines(stack)}
+    shown = dict(of_each(stack, lambda p: (f"command line of {p.pid}", " ".join(p.cmdline()))))
     files: list[Path] = [stack.layout.supervisor_config, stack.layout.record, *stack.layout.logs.iterdir()]
     return shown | {str(path): path.read_text(errors="replace") for path in files}
-
-
-def _command_lines(stack: Stack) -> Iterator[tuple[int, str]]:
-    for process in processes_of(stack):
-        with suppress(psutil.NoSuchProcess):
-            yield process.pid, " ".join(process.cmdline())
 
 
 def client_of(settings: StoreSettings) -> Any:

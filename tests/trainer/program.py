@@ -19,7 +19,7 @@ from labelstream_local.process import Child, Command
 from labelstream_local.rabbitmq import RabbitServer
 from labelstream_local.seaweedfs import WeedServer
 
-LEASE_S = 5.0
+LEASE_S = 10.0
 
 
 @dataclass
@@ -88,7 +88,8 @@ class Program:
     def sleep(self) -> None:
         """Let the process sleep as a machine does that is suspended, with all that it started."""
         for process in [self.process, *self.process.children(recursive=True)]:
-            process.suspend()
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
 
     def wake(self) -> None:
         """Wake it up again."""

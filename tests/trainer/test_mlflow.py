@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
+from tests.stack.observing import listeners, of_each
 
 from labelstream.blobs.s3 import S3Blobs
 from labelstream.events.base import Event
@@ -21,7 +22,7 @@ from labelstream.service.health import Health
 from labelstream.streams.rabbitmq import RabbitBroker
 from labelstream.values import FileRef, Position, sha256_hex
 from labelstream_local.mlflow import MLFLOW, find_mlflow
-from labelstream_local.process import StartFailed, marked_processes
+from labelstream_local.process import StartFailed
 from labelstream_local.services import BY_NAME, command_of
 from labelstream_local.stack import Options, Stack, down, load, up
 from trainer.mirror.wiring import mirror
@@ -216,13 +217,8 @@ def test_the_trainer_is_told_where_it_is(stack: Stack):
 
 
 def test_it_keeps_to_itself(stack: Stack):
-    listening = {
-        each.laddr
-        for process in marked_processes(stack.layout.mark)
-        if MLFLOW in " ".join(process.cmdline())
-        for each in process.net_connections("tcp")
-        if each.status == "LISTEN"
-    }
+    told = of_each(stack, lambda process: (" ".join(process.cmdline()), listeners(process)))
+    listening = {each.laddr for line, connections in told if MLFLOW in line for each in connections}
     assert listening == {("127.0.0.1", stack.record.ports.mlflow)}
 
 

@@ -54,7 +54,7 @@ async def test_what_an_answer_waits_for_is_told_until_it_is_there(world: World) 
     asking = await ask(world.queue, "default", CUT)
     behind, done = Answer(outcome="waiting", reason="augmented up to 30"), Answer(outcome="requested", job=FIRST)
     async with world.trainer(behind):
-        assert await answer_to(world.place, "default", asking, 0.1, lambda one: said.append(one.reason)) == behind
+        assert await answer_to(world.place, "default", asking, 1, lambda one: said.append(one.reason)) == behind
     again = await ask(world.queue, "default", CUT)
     async with world.trainer(behind, done):
         assert await answer_to(world.place, "default", again, None) == done
@@ -141,7 +141,7 @@ async def test_a_trainer_that_does_not_answer_leaves_the_request_where_it_is(
 async def test_a_request_that_waits_says_for_what(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("labelstream_cli.jobs.starting.ANSWER_S", 0.1)
+    monkeypatch.setattr("labelstream_cli.jobs.starting.ANSWER_S", 1)
     waits = Answer(outcome="waiting", reason="augmented up to 30 of 41")
     tell(await begun(world, waits, wait=False), "a training", as_json=False)
     assert "It waits: augmented up to 30 of 41." in capsys.readouterr().out
@@ -172,5 +172,5 @@ async def test_a_trainer_or_a_worker_that_is_silent_is_not_awaited_for_ever(worl
         await cancel(world.place, "3fa9", "", 0.1)
     await world.queue.take("requests.trainer")
     async with world.trainer(Answer(outcome="cancelling", job=FIRST)):
-        with pytest.raises(CommandFailed, match=r"agreed, but ada did not end within 0\.4 s"):
-            await cancel(world.place, "3fa9", "", 0.4)
+        with pytest.raises(CommandFailed, match="agreed, but ada did not end within 2 s"):
+            await cancel(world.place, "3fa9", "", 2)

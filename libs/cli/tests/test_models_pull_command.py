@@ -29,7 +29,8 @@ pytestmark = pytest.mark.store
 def served(world: PullWorld) -> Iterator[str]:
     """Serve the world's exporter over HTTP while inside; its grants are there at the second asking."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(world.app(makes_at_ask=2, retry_after="0.1"), log_level="error"))
+        app_ = world.app(makes_at_ask=2, retry_after="0.1")
+        server = uvicorn.Server(uvicorn.Config(app_, log_level="error", timeout_keep_alive=75))
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         try:

@@ -36,7 +36,7 @@ async def test_a_worker_that_dies_or_never_ends_costs_its_own_image_alone(
     monkeypatch.syspath_prepend(Path(__file__).parent)
     monkeypatch.setattr("augmenter.adapters.pool._render", importlib.import_module("misbehaving").render)
     drawn = scene(1)
-    with RenderPool(1, timeout_s=0.5) as pool:
+    with RenderPool(1, timeout_s=3) as pool:
         results = await asyncio.gather(
             *(pool.render(encoded, drawn.image, drawn.shapes, recipe, {}) for encoded in (b"die", b"slow", b"good")),
             return_exceptions=True,

@@ -325,6 +325,8 @@ class World:
             "retry_most_s": 0.02,
             "access": "open",
             "runtimes": ("onnxruntime",),  # among networks of a few sums, chance would choose
+            "worst_slowdown": 1e6,  # nor is one of them the slower one but by chance
+            "longest_wait_ms": 60_000,
             **changes,
         }
         return InferenceSettings(

@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 
-from labelstream_local.ports import choose
+from labelstream.service.http import take_port
 
 
 @dataclass
@@ -41,13 +41,13 @@ async def until(true: Callable[[], bool]) -> None:
 @asynccontextmanager
 async def served(app: Any) -> AsyncIterator[str]:
     """Serve an application in this loop, on a free port."""
-    (port,) = choose(1)
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="off"))
+    taken = take_port("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_keep_alive=75))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # the test's own stay
-    task = asyncio.create_task(server.serve())
+    task = asyncio.create_task(server.serve([taken]))
     await until(lambda: server.started)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
     finally:
         server.should_exit = True
         await task

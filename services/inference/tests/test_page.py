@@ -15,10 +15,10 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from inference.page.routes import STATIC
-from labelstream.service.http import serve_http
-from labelstream_local.ports import choose
+from labelstream.service.http import serve_http, take_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+expect.set_options(timeout=60_000)  # its default of 5 s is less than a busy machine may take
 RED, BLUE = (0, 0, 255), (255, 0, 0)  # BGR
 
 pytestmark = [
@@ -39,17 +39,11 @@ async def browser() -> AsyncIterator[Browser]:
 @asynccontextmanager
 async def served(client: httpx.AsyncClient) -> AsyncIterator[str]:
     """Serve the application that `client` asks on a real port; give its address."""
-    port = choose(1)[0]
+    taken = take_port("127.0.0.1", 0)
+    port = taken.getsockname()[1]
     app = client._transport.app  # type: ignore[attr-defined]  # an ASGITransport
-    serving = asyncio.create_task(serve_http(app, "127.0.0.1", port))
+    serving = asyncio.create_task(serve_http(app, "127.0.0.1", port, taken))
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as asking:
-            while True:
-                try:
-                    await asking.get("/healthz")
-                    break
-                except httpx.ConnectError:
-                    await asyncio.sleep(0.02)
         yield f"http://127.0.0.1:{port}"
     finally:
         serving.cancel()

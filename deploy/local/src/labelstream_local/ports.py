@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import random
 import socket
+from collections import deque
 from collections.abc import Iterable
 
 HOST = "127.0.0.1"
 CHOSEN = "LABELSTREAM_LOCAL_PORTS"  # in the environment: first-last; who starts much at once shares the range out
 _LOWEST, _HIGHEST = 11_000, 20_999  # + 10,000 is a range of its own, below Linux's ephemeral ports from 32,768 on
+_GIVEN: deque[int] = deque(maxlen=200)  # of late, by this process: who asked for them may not listen yet
 TWIN = 10_000  # SeaweedFS opens a second port at this distance from each main port
 
 
@@ -37,15 +39,16 @@ def with_twin_free(port: int) -> bool:
 
 
 def choose(count: int, taken: Iterable[int] = ()) -> list[int]:
-    """Return `count` ports that are free, as their twins are; none of `taken`."""
+    """Return `count` ports that are free, as their twins are; none of `taken`, nor of those given last."""
     lowest, highest = _range()
-    seen = set(taken)
+    seen = {*taken, *_GIVEN}
     chosen: list[int] = []
     generator = random.SystemRandom()
     while len(chosen) < count:
         port = generator.randint(lowest, highest)
         if port not in seen and with_twin_free(port):
             chosen.append(port)
+            _GIVEN.append(port)
         seen.add(port)
     return chosen
 

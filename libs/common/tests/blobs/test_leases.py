@@ -193,9 +193,9 @@ async def test_keeping_ends_with_the_body_and_leaves_the_lease_to_it(blobs: Trou
 
 
 async def test_a_body_that_finished_its_lease_early_may_run_on(blobs: Troubled) -> None:
-    async with keep(await claimed(Leases(blobs, "first", ttl_s=0.05)), every_s=60) as lease:
+    async with keep(await claimed(Leases(blobs, "first", ttl_s=0.5)), every_s=60) as lease:
         await lease.finish()
-        await asyncio.sleep(0.1)  # more than its life
+        await asyncio.sleep(0.6)  # more than its life
 
 
 async def test_a_lost_lease_cancels_the_body(blobs: Troubled, clock: StoreClock) -> None:

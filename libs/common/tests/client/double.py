@@ -97,7 +97,9 @@ def _always(response: Response) -> Behaviour:
 def running(app: Any) -> Iterator[str]:
     """Serve an application on a free port; yield its address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, lifespan="off", timeout_keep_alive=75, timeout_graceful_shutdown=1)
+    )
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     try:

@@ -18,13 +18,13 @@ from labelstream.client import Away, Box, Busy, NotUnderstood, Portion, Refused,
 from .both import BOTH
 from .double import Double, Torn, found, lines, refusal, running
 
-QUICK = Retries(attempts=4, total_s=5, first_s=0.001, most_s=0.002)
+QUICK = Retries(attempts=4, total_s=60, first_s=0.001, most_s=0.002)
 SUMMARY = {"summary": {"files": 2}}
 
 
 @pytest.fixture(params=list(BOTH))
 def client(request: pytest.FixtureRequest, double: Double) -> Any:
-    with BOTH[request.param](double.url, "lsk_1_secret", retries=QUICK, timeout_s=5) as made:
+    with BOTH[request.param](double.url, "lsk_1_secret", retries=QUICK, timeout_s=60) as made:
         yield made
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +61,19 @@ async def test_a_call_whose_process_was_killed_innocently_is_made_again(calls: A
         pool.close()
 
 
+async def test_an_idle_process_that_is_killed_is_replaced_with_its_pool(calls: Any) -> None:
+    pool = Processes(1, 60)
+    try:
+        idle = await pool.run(calls.process_id)
+        os.kill(idle, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while _there(idle):  # noqa: ASYNC110  # until the pool has seen it
+                await asyncio.sleep(0.01)
+        assert await asyncio.gather(*(pool.run(calls.double, number) for number in range(10))) == list(range(0, 20, 2))
+    finally:
+        pool.close()
+
+
 async def test_a_call_that_was_late_once_is_made_again(calls: Any, tmp_path: Path) -> None:
     pool = Processes(1, 2)  # all of us may have been suspended meanwhile, or somebody set the clock
     try:
@@ -100,6 +115,11 @@ async def test_processes_end_with_a_parent_that_was_killed(tmp_path: Path) -> No
     async with asyncio.timeout(60):
         while any(_alive(pid) for pid in pids):  # noqa: ASYNC110  # other processes' ends
             await asyncio.sleep(0.05)
+
+
+def _there(pid: int) -> bool:
+    """Whether a process is there, if only for its parent to see how it ended."""
+    return Path(f"/proc/{pid}").exists()
 
 
 def _alive(pid: int) -> bool:

@@ -15,7 +15,7 @@ from labelstream.events.access import AccessRefused, ResourceFetched
 from labelstream.service.health import Health
 from labelstream.streams.memory import MemoryBroker
 
-from .world import TOKEN, bearing, stopped, until
+from .world import TOKEN, bearing, device, stopped, until
 
 ME = bearing(TOKEN)
 KEY = keys.grant("default", "m2", "kiosk")
@@ -47,7 +47,10 @@ async def test_nothing_leaves_while_the_audit_log_is_away(world, client):
     assert [entry.resource for entry in world.audited()] == ["grant of m2", "grant of m2"]
 
 
-async def test_many_at_once_are_each_confirmed(world, client):
+async def test_many_at_once_are_each_confirmed(world, start):
+    await world.add(device())
+    await world.export("m1", "m2")
+    client = await start(audit_wait_s=60)
     await world.resources.put(KEY, b"sealed to kiosk")
     answers = await asyncio.gather(*(client.get(URL, headers=ME) for _ in range(150)))
     assert {answer.status_code for answer in answers} == {200}

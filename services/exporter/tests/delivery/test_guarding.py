@@ -21,7 +21,7 @@ LIST = "/v1/projects/default/models"
 
 async def test_an_address_may_ask_only_so_often(world, start):
     await world.add(device())
-    client = await start(address_rate="3/minute")
+    client = await start(address_rate="3/day")
     answers = [await client.get(LIST, headers=ME) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200] * 3 + [429] * 2
     assert (answers[-1].json()["title"], int(answers[-1].headers["Retry-After"]) >= 1) == ("too-many-requests", True)
@@ -31,13 +31,13 @@ async def test_an_address_may_ask_only_so_often(world, start):
 
 async def test_a_caller_may_ask_only_so_often_from_wherever(world, start):
     await world.add(device(), device("other", "its own token"))
-    client = await start(caller_rate="3/minute")
+    client = await start(caller_rate="3/day")
     assert [(await client.get(LIST, headers=ME)).status_code for _ in range(4)] == [200] * 3 + [429]
     assert (await client.get(LIST, headers=bearing("its own token"))).status_code == 200
 
 
 async def test_an_address_may_try_only_so_many_passwords(world, start):
-    client = await start(login_rate="2/minute")
+    client = await start(login_rate="2/day")
     guess = {"email": EMAIL, "password": PASSWORD}
     assert [(await client.post("/login", json=guess)).status_code for _ in range(3)] == [401, 401, 429]
 

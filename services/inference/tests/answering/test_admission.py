@@ -88,13 +88,6 @@ def served(world):
             port = taken.getsockname()[1]
             serving = asyncio.create_task(serve_http(inside._transport.app, HOST, port, taken, limits=limits))
             try:
-                while not serving.done():
-                    try:
-                        _, writer = await asyncio.open_connection(HOST, port)
-                        break
-                    except ConnectionRefusedError:
-                        await asyncio.sleep(0.01)
-                writer.close()
                 yield Served(port, inside)
             finally:
                 serving.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,5 +43,6 @@ def kill_engine(out: Path) -> None:
     """Kill the engine that works in `out`, a child of this process; there is none while a killed one is replaced."""
     me = os.getpid()
     for line in Path(f"/proc/{me}/task/{me}/children").read_text().split():
-        if str(out).encode() in Path(f"/proc/{line}/cmdline").read_bytes():
-            os.kill(int(line), signal.SIGKILL)
+        with suppress(FileNotFoundError, ProcessLookupError):  # a child that has just ended
+            if str(out).encode() in Path(f"/proc/{line}/cmdline").read_bytes():
+                os.kill(int(line), signal.SIGKILL)

@@ -18,7 +18,7 @@ from trainer.recipe import OnTheFly, TrainingRecipe
 
 from .listening import Listener, kill_engine
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PREPROCESS = "trainer.engine.training:Training.preprocess_batch"
 STEPS = 6  # of an epoch
@@ -101,7 +101,7 @@ async def test_killing_at_any_moment_leaves_no_trace(spec, undisturbed, listener
     weights, epochs = undisturbed
     assert sha256_file(result.weights) == weights
     assert deeds(listener.epochs) == deeds(epochs)
-    assert set(listener.rules) <= {("engine-died", 0), ("engine-died", 1), ("engine-died", 2)}
+    assert set(listener.rules) <= {("engine-died", epoch) for epoch in range(spec.recipe.epochs + 1)}
     assert listener.rules
 
 

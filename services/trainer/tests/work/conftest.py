@@ -74,9 +74,11 @@ class Engine:
     best_epochs: set[int] = field(default_factory=lambda: set(range(1, EPOCHS + 1)))
     trained: list[int] = field(default_factory=list)
     specs: list[TrainingSpec] = field(default_factory=list)
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)  # of the training under way
 
     async def __call__(self, spec: TrainingSpec, hear: Hear, cancelled: asyncio.Event) -> TrainingResult:
         self.specs.append(spec)
+        self.cancelled = cancelled
         head = checkpoints.standing(spec.out_dir)
         history = list(head.history) if head else []
         (spec.out_dir / ARCHITECTURE).write_text(

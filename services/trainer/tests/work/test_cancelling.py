@@ -35,7 +35,7 @@ async def test_a_job_that_is_cancelled_in_the_middle_keeps_its_best_weights(hall
     async def cancelled_at_4(epoch: int) -> None:
         if epoch == 4:
             await cancel(hall)
-            await asyncio.sleep(1)  # until the worker looked
+            await hall.engine.cancelled.wait()
 
     hall.engine.happens = cancelled_at_4
     hall.engine.best_epochs = {1, 2}

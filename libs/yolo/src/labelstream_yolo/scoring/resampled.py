@@ -84,7 +84,7 @@ def _average(right: Floats, counted: Floats, boxes: Floats) -> Floats:
     """Return the AP of each resample from its sums at each step, (steps, resamples)."""
     precision = right / np.maximum(counted, 1)
     best = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
-    hundredths = right * (100 / np.maximum(boxes, 1))
-    reached = np.floor(hundredths + 1e-3) + 1  # recalls up to here; the addition mends what rounding took
+    recall = right.astype(np.float64) / np.maximum(boxes, 1)
+    reached = np.searchsorted(RECALLS, recall, side="right")  # how many recalls
     reached[1:] -= reached[:-1].copy()
     return np.asarray((reached * best).sum(axis=0) / len(RECALLS))
