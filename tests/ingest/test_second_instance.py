@@ -51,12 +51,12 @@ async def test_one_of_two_instances_exits_and_the_view_of_the_other_is_right(
             one.start()
         async with asyncio.timeout(240):
             for one in both:
-                while (said := await asyncio.to_thread(ask, one.url)) is None or not said.ready:  # noqa: ASYNC110
+                while (said := await asyncio.to_thread(ask, one.url)) is None or not said.ready:  # noqa: ASYNC110  # it gives no sign
                     await asyncio.sleep(0.1)
             for start in range(0, len(messages), 30):
                 await write(fresh_rabbitmq.settings, STREAM, messages[start : start + 30])
                 await _supervised(both, until_answered(broker, min(start + 30, len(messages))))
-            while all(one.running for one in both):  # noqa: ASYNC110 - a process gives no sign
+            while all(one.running for one in both):  # noqa: ASYNC110  # a process gives no sign
                 await asyncio.sleep(0.1)
         if not any(one.running for one in both):
             both[0].start()

@@ -7,6 +7,9 @@ import random
 import socket
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
+
+from labelstream_local.process import StartFailed
 
 HOST = "127.0.0.1"
 CHOSEN = "LABELSTREAM_LOCAL_PORTS"  # in the environment: first-last; who starts much at once shares the range out
@@ -39,17 +42,19 @@ def with_twin_free(port: int) -> bool:
 
 
 def choose(count: int, taken: Iterable[int] = ()) -> list[int]:
-    """Return `count` ports that are free, as their twins are; none of `taken`, nor of those given last."""
+    """Return `count` ports that are free, as their twins are; none of `taken`, and those given last only at need.
+
+    Raises StartFailed when there are not so many.
+    """
     lowest, highest = _range()
-    seen = {*taken, *_GIVEN}
-    chosen: list[int] = []
-    generator = random.SystemRandom()
-    while len(chosen) < count:
-        port = generator.randint(lowest, highest)
-        if port not in seen and with_twin_free(port):
-            chosen.append(port)
-            _GIVEN.append(port)
-        seen.add(port)
+    drawn = random.SystemRandom().sample(range(lowest, highest + 1), highest + 1 - lowest)
+    unasked, refused = sorted(drawn, key=_GIVEN.__contains__), set(taken)
+    chosen = list(islice((port for port in unasked if port not in refused and with_twin_free(port)), count))
+    if len(chosen) < count:
+        raise StartFailed(
+            f"of the ports {lowest} to {highest} of {HOST}, {count} were wanted and {len(chosen)} are free"
+        )
+    _GIVEN.extend(chosen)
     return chosen
 
 

@@ -67,7 +67,7 @@ async def test_an_idle_process_that_is_killed_is_replaced_with_its_pool(calls: A
         idle = await pool.run(calls.process_id)
         os.kill(idle, signal.SIGKILL)
         async with asyncio.timeout(60):
-            while _there(idle):  # noqa: ASYNC110  # until the pool has seen it
+            while _there(idle):  # noqa: ASYNC110  # the pool, which buries it, tells nobody
                 await asyncio.sleep(0.01)
         assert await asyncio.gather(*(pool.run(calls.double, number) for number in range(10))) == list(range(0, 20, 2))
     finally:
